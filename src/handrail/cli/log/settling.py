@@ -1,0 +1,126 @@
+"""What resolving an action does to the store, in one transaction: an outcome row, its facts, the end of the call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from handrail.cli.log.finding import find_rows
+from handrail.core.digest import Json, canonical
+from handrail.core.effect import Verb
+from handrail.core.facts import Call, CallState
+from handrail.core.outcome import Reason, Status
+from handrail.core.record import Record, RecordKind, Stored
+from handrail.core.store import Transaction
+from handrail.core.text import safe
+from handrail.errors import ReviewError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a person says.
+
+    Attributes:
+        action: Id of the action.
+        happened: Whether it took effect.
+        by: The reviewer.
+        note: How they know.
+        key: The reviewer's key; the word is signed.
+    """
+
+    action: str
+    happened: bool
+    by: str
+    note: str
+    key: Ed25519PrivateKey
+
+
+def check(tx: Transaction, action: str) -> tuple[list[Stored], Call | None]:
+    """Return the action's rows, and its call while the store still has it.
+
+    Raises:
+        NotFoundError: There is no such action.
+        ReviewError: How it ended is known, or it may still be running.
+    """
+    rows = find_rows(tx, action)
+    attempts = [row for row in rows if row.record.kind is RecordKind.ATTEMPT]
+    if not attempts:
+        raise ReviewError(f"Action {safe(action)} was never attempted, so there is nothing to resolve.")
+    running = next((call for call in tx.unsettled() if call.action == action), None)
+    if running is not None:
+        if running.alive:
+            raise ReviewError(
+                f"Action {safe(action)} is still running: the process that began it lives. Wait, or end it first."
+            )
+        return rows, running
+    ended = [row.record for row in rows if row.record.kind is RecordKind.OUTCOME]
+    if ended and ended[-1].reason == Reason.RESOURCE_UNKNOWN:
+        record = attempts[-1].record
+        call = record.body.get("call")
+        return rows, tx.call(record.run, call) if isinstance(call, str) else None
+    if ended:
+        how = f"{ended[-1].status} ({ended[-1].reason})" if ended[-1].reason else ended[-1].status
+        raise ReviewError(f"Action {safe(action)} is not in doubt: it ended as {safe(how)}. Nothing was changed.")
+    raise ReviewError(f"Action {safe(action)} is not in doubt: it never began to run. Nothing was changed.")
+
+
+def resolve_action(tx: Transaction, word: Word) -> None:
+    """Write down what a person found. Raises as `check`."""
+    rows, call = check(tx, word.action)
+    intent = next(
+        (row.record for row in reversed(rows) if row.record.kind is RecordKind.ATTEMPT and not row.record.status),
+        rows[0].record,
+    )
+    if word.by == intent.agent:
+        raise ReviewError(f"{safe(word.by)} is the agent itself; an agent never decides. Nothing was changed.")
+    status = Status.SUCCESS if word.happened else Status.FAILED
+    why = "A person found that it took effect." if word.happened else "A person found that it did not take effect."
+    said: dict[str, Json] = {"action": word.action, "status": status.value, "by": word.by, "at_us": tx.now_us}
+    body: dict[str, Json] = {
+        "call": intent.body.get("call"),
+        "attempt": intent.body.get("attempt"),
+        "by": word.by,
+        "note": word.note,
+        "why": why,
+        "resolved": said,
+        "signature": word.key.sign(canonical(said)).hex(),
+    }
+    tx.append(
+        Record(
+            RecordKind.OUTCOME,
+            word.action,
+            intent.run,
+            intent.agent,
+            intent.tool,
+            intent.resource,
+            status,
+            Reason.IN_DOUBT,
+            body,
+        )
+    )
+    if word.happened:
+        _remember(tx, intent.body)
+    if call is None:
+        return
+    if word.happened:
+        tx.put_failures(call.key, 0)
+        tx.put_call(
+            replace(call, state=CallState.DONE, status=status.value, reason=Reason.IN_DOUBT.value, why=why, result=None)
+        )
+    else:
+        tx.drop_call(call.run, call.call)
+
+
+def _remember(tx: Transaction, body: Mapping[str, Json]) -> None:
+    """Remember the zones that the action's resources stand in now, as the settlement of a success does."""
+    effects = body.get("effects")
+    for effect in effects if isinstance(effects, list) else []:
+        if not isinstance(effect, dict) or effect.get("verb") == Verb.READ.value:
+            continue
+        zone, name = effect.get("zone"), effect.get("to") or effect.get("resource")
+        if isinstance(zone, str) and isinstance(name, str) and name and not name.endswith("{?}"):
+            tx.put_zone(name, zone)

@@ -1,0 +1,239 @@
+"""What the flow asks of its driver, and what it is answered.
+
+A command is a plain value. Drivers perform it (blocking, async), tests answer it by hand, a crash test stops before or
+after it. The list is closed: `Command` is matched exhaustively.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from handrail.core.action import Action
+from handrail.core.digest import Json
+from handrail.core.effect import Effect
+from handrail.core.outcome import Outcome, Reason, Status, Violation
+from handrail.core.ticket import Ticket
+from handrail.core.tool import Paired, Tool
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Decide, and record the attempt; when allowed, the intent is on disk once this is answered.
+
+    Attributes:
+        action: What is proposed.
+        attempt: Which attempt of this flow, counted from 0.
+        planned: False for the first decision of a tool that still has to be previewed: nothing is recorded unless refused.
+        before: The before-image.
+        invalid: What the arguments break.
+        ticket: Id of the ticket that an earlier attempt of this flow spent, which its retries share.
+    """
+
+    action: Action
+    attempt: int = 0
+    planned: bool = True
+    before: Json = None
+    invalid: tuple[Violation, ...] = ()
+    ticket: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Consult:
+    """Make one of Handrail's own calls (`before`, `verify`), journalled as a child. Answered by `Seen` or `Unseen`."""
+
+    action: Action
+    paired: Paired
+    purpose: str
+    scope: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class Await:
+    """Wait until a ticket is decided, at most `wait_s` seconds. Answered by the seconds that were used."""
+
+    ticket: str
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Invoke:
+    """Run the tool. Answered by `Returned` or `Raised`."""
+
+    action: Action
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Roll:
+    """Draw a random number in [0, 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait. Answered by whether it was possible (a running event loop is never blocked)."""
+
+    delay_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Record how an attempt ended, with everything that follows from it, in one transaction.
+
+    Attributes:
+        go: The admission that let it run.
+        outcome: What it came to; `RETRY` when another attempt may follow.
+        result: The result as JSON, where it has that form.
+        opaque: Why the result has no JSON form, `""` when it has one.
+        size: Approximate size of the result, in bytes.
+        returned: Whether the tool returned at all.
+    """
+
+    go: Go
+    outcome: Outcome
+    result: Json = None
+    opaque: str = ""
+    size: int = 0
+    returned: bool = False
+
+
+Command: TypeAlias = Admit | Consult | Await | Invoke | Roll | Sleep | Settle
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """The action may run.
+
+    Attributes:
+        action: The action, under the id that the store knows it by: a repeated call keeps its first id.
+        effects: Its effects, with what is remembered filled in.
+        attempt: The attempt that was recorded, counted from 0 over all flows of this call.
+        observed: True when it runs only because the policy observes.
+        tracked: Whether the store keeps a row of the call that the settlement has to end.
+        ticket: Id of the ticket that it spent, if any.
+        failures: Failed attempts of the action key before this one.
+    """
+
+    action: Action
+    effects: tuple[Effect, ...]
+    attempt: int = 0
+    observed: bool = False
+    tracked: bool = False
+    ticket: str | None = None
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The action waits for a person."""
+
+    ticket: Ticket
+    outcome: Outcome
+    opened: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The action does not run: refused, or it already has a terminal outcome."""
+
+    outcome: Outcome
+
+
+Admitted: TypeAlias = Go | Held | Ended
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The tool returned.
+
+    Attributes:
+        value: What it returned.
+        result: The same as JSON; None with `opaque` set when it has none.
+        at_us: When, microseconds since the epoch.
+        opaque: Why the value has no JSON form, `""` when it has one.
+        violations: What the tool's own contract (annotations, schemas) found; checked by the edge, which knows the types.
+        size: Approximate size of the result, in bytes.
+    """
+
+    value: object
+    result: Json
+    at_us: int
+    opaque: str = ""
+    violations: tuple[Violation, ...] = ()
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """The tool raised.
+
+    Attributes:
+        error: The exception.
+        why: One sentence, with secrets removed.
+        stops: True for what must end the action at once (cancellation, interrupt, exit).
+        retry_after_s: What the upstream asked for, in seconds.
+    """
+
+    error: BaseException
+    why: str
+    stops: bool = False
+    retry_after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One of Handrail's own calls succeeded."""
+
+    value: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """One of Handrail's own calls failed; the sentence says why."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What the settlement came to.
+
+    Attributes:
+        outcome: The outcome as recorded; a success whose resource could not be told becomes `human_review_required`.
+        failures: Failed attempts of the action key that count now.
+        drift: One sentence for each field that has left what was learned of the tool's results.
+    """
+
+    outcome: Outcome
+    failures: int = 0
+    drift: tuple[str, ...] = ()
+
+
+Answer: TypeAlias = Go | Held | Ended | Seen | Unseen | Returned | Raised | Settled | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What the edge hands to the flow.
+
+    Attributes:
+        action: The action.
+        tool: Its declaration; None when undeclared (then it is refused, or only observed).
+        invalid: What its arguments break.
+        wait_s: Seconds to wait for a person when it is held.
+    """
+
+    action: Action
+    tool: Tool | None
+    invalid: tuple[Violation, ...] = field(default=())
+    wait_s: float = 0.0
+
+
+def failed(action: Action, attempt: int, status: Status, reason: Reason, why: str) -> Outcome:
+    """Return an outcome that is not a success."""
+    return Outcome(status, reason, why, action.id, attempt)

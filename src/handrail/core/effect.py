@@ -1,0 +1,70 @@
+"""What an action does to the world: a verb on a resource, the zone it enters, an amount.
+
+Rules speak of effects; tools only declare them. Retagging a staging machine to production *is* entering production,
+whichever tool does it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from handrail.core.digest import Json
+
+
+class Verb(StrEnum):
+    """The ten things an action can do to a resource."""
+
+    READ = "read"
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    COPY = "copy"
+    MOVE = "move"
+    SEND = "send"
+    PAY = "pay"
+    GRANT = "grant"
+    EXECUTE = "execute"
+
+
+DESTRUCTIVE = frozenset({Verb.UPDATE, Verb.DELETE, Verb.MOVE})
+"""Verbs that overwrite or remove what was there: they ask unless the policy relaxes them (promise 4.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One effect of one action.
+
+    Attributes:
+        verb: What is done.
+        resource: Normalised id of what it is done to; `""` when the tool declares none.
+        bound: False while the id must still be read from the result; the resource then ends in `{?}`.
+        to: Normalised id of the target of a copy or a move.
+        zone: The zone the resource enters or stands in; None when unknown.
+        amount: Whole units (cents, items) for sums; None when the tool declares none.
+        labels: Labels that the resource carried when the effect was decided.
+    """
+
+    verb: Verb
+    resource: str = ""
+    bound: bool = True
+    to: str | None = None
+    zone: str | None = None
+    amount: int | None = None
+    labels: tuple[str, ...] = ()
+
+    @property
+    def writes(self) -> bool:
+        """Whether the effect changes anything."""
+        return self.verb is not Verb.READ
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the effect as the journal, digests and rules see it."""
+        return {
+            "verb": self.verb.value,
+            "resource": self.resource,
+            "to": self.to,
+            "zone": self.zone,
+            "amount": self.amount,
+            "labels": list(self.labels),
+        }

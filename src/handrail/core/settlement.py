@@ -1,0 +1,142 @@
+"""Settlement: record how an attempt ended, with everything that follows from it, in one transaction."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+
+from handrail.core.commands import Go, Settle, Settled
+from handrail.core.digest import Json
+from handrail.core.effect import Effect
+from handrail.core.facts import Call, CallState
+from handrail.core.outcome import Outcome, Reason, Status
+from handrail.core.policy import Policy
+from handrail.core.record import Record, RecordKind
+from handrail.core.store import Transaction
+from handrail.core.tool import EffectError, Tool
+
+KEPT_BYTES_MAX = 256 * 1024
+"""Results up to this size are kept for a repeated call."""
+
+SHOWN_BYTES_MAX = 4 * 1024
+"""Results up to this size stand in the journal; of larger ones, their size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What was learned of a tool's results, to be stored with the outcome.
+
+    Attributes:
+        state: The new state as JSON text, None to leave it.
+        events: Bodies of drift events that this result raised, each with its `sentence`.
+    """
+
+    state: str | None = None
+    events: tuple[dict[str, Json], ...] = ()
+
+
+NOTHING_LEARNED = Learned()
+
+
+def settle(tx: Transaction, command: Settle, policy: Policy, learned: Learned = NOTHING_LEARNED) -> Settled:
+    """Write the outcome, the facts that it changes, and what was learned."""
+    go = command.go
+    tool = policy.tool(go.action.tool)
+    outcome, effects = _bind(command, tool)
+    failures = _count(tx, go, outcome)
+    if outcome.status is Status.SUCCESS:
+        _zones(tx, effects)
+    tx.append(_record(command, outcome, effects, tool))
+    if go.tracked:
+        _end_call(tx, command, outcome, tool)
+    if learned.state is not None:
+        tx.put_shape(go.action.tool, learned.state)
+    for event in learned.events:
+        tx.append(_drift(go, event))
+    if not learned.events:
+        return Settled(outcome, failures)
+    return Settled(outcome, failures, tuple(str(event["sentence"]) for event in learned.events))
+
+
+def _bind(command: Settle, tool: Tool | None) -> tuple[Outcome, tuple[Effect, ...]]:
+    """Read from the result which resource an action made. What cannot be told is a person's to find out."""
+    outcome, effects = command.outcome, command.go.effects
+    if outcome.status is not Status.SUCCESS or tool is None or all(e.bound for e in effects):
+        return outcome, effects
+    action = command.go.action
+    try:
+        return outcome, tool.effects.bind(effects, action.args, command.result)
+    except EffectError as error:
+        why = (
+            f"{action.tool} ran, but the resource that it changed cannot be told from its result: {error} "
+            f"Look it up, then run: handrail log resolve {action.id}"
+        )
+        status, reason = Status.HUMAN_REVIEW_REQUIRED, Reason.RESOURCE_UNKNOWN
+        return replace(outcome, status=status, reason=reason, why=why), effects
+
+
+_COUNTED = frozenset({Status.RETRY, Status.FAILED, Status.FAILED_VALIDATION})
+
+
+def _count(tx: Transaction, go: Go, outcome: Outcome) -> int:
+    """Count failed attempts by action key, whatever call ids a model invents."""
+    if outcome.status is Status.SUCCESS:
+        if go.failures:
+            tx.put_failures(go.action.key, 0)
+        return 0
+    if outcome.status not in _COUNTED or outcome.reason in (Reason.CANCELLED, Reason.WOULD_BLOCK):
+        return go.failures
+    return tx.add_failure(go.action.key)
+
+
+def _zones(tx: Transaction, effects: tuple[Effect, ...]) -> None:
+    for effect in effects:
+        if effect.zone is not None and effect.bound and effect.writes:
+            tx.put_zone(effect.to or effect.resource, effect.zone)
+
+
+def _drift(go: Go, event: dict[str, Json]) -> Record:
+    action = go.action
+    return Record(RecordKind.EVENT, action.id, action.run, action.agent, action.tool, reason="drift", body=event)
+
+
+def _record(command: Settle, outcome: Outcome, effects: tuple[Effect, ...], tool: Tool | None) -> Record:
+    action = command.go.action
+    body: dict[str, Json] = {"call": action.call, "attempt": command.go.attempt}
+    if outcome.why:
+        body["why"] = outcome.why
+    if outcome.violations:
+        body["violations"] = [violation.to_json() for violation in outcome.violations[:20]]
+    if command.opaque:
+        body["opaque"] = command.opaque
+    else:
+        shown = tool.redact({"result": command.result})["result"] if tool and tool.secrets else command.result
+        if command.size <= SHOWN_BYTES_MAX:
+            body["result"] = shown
+        else:
+            body["result_bytes"] = command.size
+    if action.parent is not None:
+        body["parent"] = action.parent
+    resource = effects[0].resource if effects and effects[0].bound else ""
+    return Record(
+        RecordKind.OUTCOME, action.id, action.run, action.agent, action.tool, resource,
+        outcome.status, outcome.reason, body,
+    )  # fmt: skip
+
+
+def _end_call(tx: Transaction, command: Settle, outcome: Outcome, tool: Tool | None) -> None:
+    """End the call's row; of a call that nobody can repeat, nothing is kept."""
+    go, action = command.go, command.go.action
+    call = Call(
+        action.run, action.call, action.id, action.agent, action.tool, action.key,
+        CallState.WAITING, go.attempt, ticket=go.ticket, durable=True,
+    )  # fmt: skip
+    if outcome.status is Status.RETRY:
+        tx.put_call(call)
+    elif not action.keep:
+        tx.drop_call(action.run, action.call)
+    else:
+        lost = command.opaque or (tool is not None and tool.secrets) or command.size > KEPT_BYTES_MAX
+        kept = None if lost else json.dumps(command.result, separators=(",", ":"))
+        ended = replace(call, state=CallState.DONE, status=outcome.status.value, reason=outcome.reason.value)
+        tx.put_call(replace(ended, why=outcome.why, result=kept))

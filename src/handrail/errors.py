@@ -1,0 +1,100 @@
+"""Every error that Handrail raises.
+
+HandrailError                    something went wrong; the message says what to do
+|- ConfigurationError            your configuration is wrong
+|  |- PolicyError                handrail.yaml, with line and column (policy/problems.py)
+|- StoreError                    the store cannot be used; nothing ran unguarded
+|  |- StoreVersionError          written by a newer Handrail
+|- NotFoundError                 no such ticket, action, run, agent
+|- ReviewError                   a decision of a reviewer is not valid
+|- ActionError                   the action did not succeed; `.outcome` tells how
+|  |- Denied                     refused by a gate or a person
+|  |- ReviewRequired             waits for a person; `.ticket` names the ticket
+|  |- ValidationFailed           arguments or result break their contract
+|  |- ActionFailed               the tool failed; its own exception is the cause
+|  |- ResultNotKept              a repeated call that succeeded before, whose result is not stored
+Killed                           the agent was stopped; a BaseException, so that no framework swallows it
+"""
+
+from __future__ import annotations
+
+from handrail.core.outcome import Outcome
+
+
+class HandrailError(Exception):
+    """Something went wrong; the message says what to do."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+class ConfigurationError(HandrailError):
+    """The configuration is wrong. Run `handrail policy check`."""
+
+
+class StoreError(HandrailError):
+    """The store cannot be used, so nothing runs. Run `handrail doctor`."""
+
+
+class StoreVersionError(StoreError):
+    """The store was written by a newer Handrail. Upgrade Handrail, or open another store."""
+
+
+class NotFoundError(HandrailError):
+    """There is no such thing. List what there is first."""
+
+
+class ReviewError(HandrailError):
+    """This decision is not valid. Nothing was changed."""
+
+
+class ActionError(HandrailError):
+    """The action did not succeed.
+
+    Attributes:
+        outcome: How it ended.
+    """
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.why)
+        self.outcome = outcome
+
+
+class Denied(ActionError):  # noqa: N818 (it reads as what happened)
+    """The action was refused. Nothing was done."""
+
+
+class ReviewRequired(ActionError):  # noqa: N818
+    """The action waits for a person. Make the same call again after approval.
+
+    Attributes:
+        ticket: Id of the ticket; None when there is nothing to approve but something to look up.
+    """
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome)
+        self.ticket = outcome.ticket
+
+
+class ValidationFailed(ActionError):  # noqa: N818
+    """Arguments or result break their contract."""
+
+
+class ActionFailed(ActionError):  # noqa: N818
+    """The tool failed. Its own exception is the cause."""
+
+
+class ResultNotKept(ActionError):  # noqa: N818
+    """This call succeeded before and does not run again; its result was not kept (too large, secret, or not JSON)."""
+
+
+class Killed(BaseException):  # noqa: N818
+    """The agent was stopped. Nothing was done; a person has to start it again.
+
+    Attributes:
+        outcome: How it ended.
+    """
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.why)
+        self.outcome = outcome

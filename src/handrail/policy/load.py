@@ -1,0 +1,266 @@
+"""Loading: `handrail.yaml` to a `CompiledPolicy`, or one error that lists everything that is wrong."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+from handrail.core.digest import Json
+from handrail.core.effect import Verb
+from handrail.core.names import did_you_mean
+from handrail.core.outcome import Violation
+from handrail.core.tool import Access, Agent, Paired, Tool
+from handrail.policy import document, paths
+from handrail.policy.cel import Vocabulary
+from handrail.policy.checks import SchemaCheck, checks, schema_check
+from handrail.policy.compiled import CompiledPolicy
+from handrail.policy.conditions import RULE_NAMES, condition
+from handrail.policy.effects import effects
+from handrail.policy.globs import resolve
+from handrail.policy.model import AgentSpec, Document, PairedSpec, RedactSpec, RuleSpec, ToolSpec
+from handrail.policy.normal import INSENSITIVE, Normalise, normaliser
+from handrail.policy.paired import paired
+from handrail.policy.paths import PathError
+from handrail.policy.problems import NOWHERE, Mark, Problems, quoted
+from handrail.policy.read import Reader
+from handrail.policy.redact import Redact, redact
+from handrail.policy.rules import Rule, rules_of
+from handrail.policy.zones import Zones, zones
+
+LINEAGE_MAX = 16
+"""Agents in one line of parents."""
+
+
+def load(path: str | os.PathLike[str]) -> CompiledPolicy:
+    """Load a policy file.
+
+    Args:
+        path: The file; schema files are relative to its folder.
+
+    Raises:
+        PolicyError: It cannot be read, or anything in it is wrong; all problems are listed.
+    """
+    file = Path(path)
+    problems = Problems(str(path))
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(document.FILE_MAX + 1)
+    except OSError as error:
+        message = f"The policy cannot be read: {error.strerror or error}. Write one; see docs/policy.md."
+        problems.add(NOWHERE, message)
+        raise problems.error() from None
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if len(raw) > document.FILE_MAX:
+            text = "#" * len(raw)
+        else:
+            line = raw.count(b"\n", 0, error.start) + 1
+            column = error.start - raw.rfind(b"\n", 0, error.start)
+            problems.add(Mark(line, column), "The file is not UTF-8 text. Save it as UTF-8.")
+            raise problems.error() from None
+    return loads(text, str(path), base=file.parent)
+
+
+def loads(text: str, source: str = "handrail.yaml", *, base: str | os.PathLike[str] = ".") -> CompiledPolicy:
+    """Compile the text of a policy.
+
+    Args:
+        text: The YAML text.
+        source: What to call it in messages.
+        base: Folder that schema files are relative to.
+
+    Raises:
+        PolicyError: Anything in it is wrong; all problems are listed.
+    """
+    problems = Problems(source)
+    root = document.parse(text, problems)
+    if root is None:
+        raise problems.error()
+    read = Reader(problems, Path(base)).read(root)
+    policy = _Compiler(read, source, problems).compile()
+    problems.raise_any()
+    return policy
+
+
+class _Compiler:
+    """Looks up every name and compiles every condition, path and schema of one document."""
+
+    def __init__(self, read: Document, source: str, problems: Problems) -> None:
+        self._document = read
+        self._source = source
+        self._problems = problems
+        self._zones: Zones = zones(read.zones)
+        self._normalise: Normalise = normaliser(_insensitive(read.kinds))
+        self._secrets = [secret for spec in read.redact if (secret := self._secret(spec)) is not None]
+
+    def compile(self) -> CompiledPolicy:
+        read = self._document
+        agents = {name: self._agent(name, spec) for name, spec in read.agents.items()}
+        tools = {name: self._tool(name, spec) for name, spec in read.tools.items()}
+        self._cycles()
+        rules = tuple(rule for spec in read.rules if (rule := self._rule(spec)) is not None)
+        judges = {name: own for name in tools if (own := rules_of(name, rules)) is not None}
+        return CompiledPolicy(
+            self._source,
+            read,
+            "" if self._problems else read.hash,
+            MappingProxyType(agents),
+            MappingProxyType(tools),
+            rules,
+            self._zones,
+            self._normalise,
+            MappingProxyType(self._contracts()),
+            MappingProxyType(judges),
+        )
+
+    # --- agents ---
+
+    def _agent(self, name: str, spec: AgentSpec) -> Agent:
+        lineage = [name]
+        owner = spec.owner
+        current = spec
+        while current.parent is not None:
+            parent = current.parent
+            if parent not in self._document.agents:
+                if current is spec:
+                    hint = did_you_mean(parent, sorted(self._document.agents))
+                    self._problems.add(spec.parent_at, f"There is no agent {quoted(parent)} in this policy.{hint}")
+                break
+            if parent in lineage or len(lineage) >= LINEAGE_MAX:
+                what = "comes back to itself" if parent in lineage else f"is longer than {LINEAGE_MAX}"
+                self._problems.add(
+                    spec.parent_at, f"The line of parents of agent {quoted(name)} {what}. Remove a 'parent'."
+                )
+                break
+            lineage.append(parent)
+            current = self._document.agents[parent]
+            owner = owner or current.owner
+        return Agent(name, spec.access, owner, tuple(reversed(lineage)))
+
+    # --- tools ---
+
+    def _tool(self, name: str, spec: ToolSpec) -> Tool:
+        compiled = effects(spec.effects, self._normalise, self._zones, self._problems)
+        hide = self._redact(name)
+        after = ("args", "before", "result") if spec.before is not None else ("args", "result")
+        before = None if spec.before is None else self._paired(spec.before, ("args",), must_read=True)
+        undo = None if spec.undo is None else self._paired(spec.undo, after, must_read=False)
+        verify = None if spec.verify is None else self._paired(spec.verify, after, must_read=True)
+        tested = checks(spec.checks, spec.result, hide, self._problems)
+        source = f"{self._source}:{spec.at.line}"
+        tool = Tool(
+            name,
+            compiled,
+            repeatable=spec.idempotent or spec.reads,
+            ask=spec.ask,
+            critical=spec.critical,
+            before=before,
+            undo=undo,
+            verify=verify,
+            backoff=spec.retry,
+            checks=tested,
+            source=source,
+        )
+        return tool if hide is None else replace(tool, redact=hide, secrets=True)
+
+    def _paired(self, spec: PairedSpec, roots: tuple[str, ...], *, must_read: bool) -> Paired:
+        name = str(spec.call.value)
+        target = self._document.tools.get(name)
+        if target is None:
+            hint = did_you_mean(name, sorted(self._document.tools))
+            self._problems.add(spec.call.at, f"There is no tool {quoted(name)} in this policy.{hint}")
+        elif must_read and not target.reads:
+            message = f"Handrail calls {quoted(name)} by itself, so it may only read. Declare it with 'do: read'."
+            self._problems.add(spec.call.at, message)
+        return paired(spec, roots, self._problems)
+
+    def _secret(self, spec: RedactSpec) -> tuple[frozenset[str], paths.Path] | None:
+        """Return a secret path with the tools that it is secret in."""
+        tools = resolve(spec.tools, self._document.tools, "tool", self._problems)
+        try:
+            return tools, paths.path(str(spec.path.value), ("args", "before", "result"), every=True)
+        except PathError as error:
+            self._problems.add(spec.path.at, str(error))
+            return None
+
+    def _redact(self, tool: str) -> Redact | None:
+        found = [path for tools, path in self._secrets if tool in tools]
+        return redact(found) if found else None
+
+    def _cycles(self) -> None:
+        """Refuse reads that need each other: they would never end. An undo may lead back; that is its point."""
+        edges: dict[str, list[PairedSpec]] = {
+            name: [pair for pair in (spec.before, spec.verify) if pair is not None]
+            for name, spec in self._document.tools.items()
+        }
+        for start, pairs in edges.items():
+            for pair in pairs:
+                if start in _reached(str(pair.call.value), edges):
+                    message = (
+                        f"Tool {quoted(start)} comes back to itself through 'before' or 'verify'. Call another tool."
+                    )
+                    self._problems.add(pair.call.at, message)
+
+    def _contracts(self) -> dict[str, Callable[[Json], tuple[Violation, ...]]]:
+        found: dict[str, Callable[[Json], tuple[Violation, ...]]] = {}
+        for name, spec in self._document.tools.items():
+            check = None if spec.args is None else schema_check(spec.args, self._problems)
+            if check is not None:
+                found[name] = _arguments(check)
+        return found
+
+    # --- rules ---
+
+    def _rule(self, spec: RuleSpec) -> Rule:
+        read = self._document
+        tools = resolve(spec.tools, read.tools, "tool", self._problems)
+        agents = None
+        if spec.agents is not None:
+            named = resolve(spec.agents, read.agents, "agent", self._problems)
+            agents = frozenset(name for name in read.agents if named & set(self._lineage(name)))
+        vocabularies: dict[tuple[str, ...], Vocabulary] = {
+            ("effect", "verb"): Vocabulary("verb", frozenset(verb.value for verb in Verb)),
+            ("agent", "access"): Vocabulary("access", frozenset(access.value for access in Access)),
+            ("agent", "name"): Vocabulary("agent", frozenset(read.agents)),
+            ("agent", "parent"): Vocabulary("agent", frozenset(read.agents)),
+            ("tool", "name"): Vocabulary("tool", frozenset(read.tools)),
+        }
+        if self._zones.names:  # without declared zones, any text is one
+            vocabularies["effect", "zone"] = self._zones.vocabulary
+        when = None if spec.when is None else condition(spec.when, RULE_NAMES, self._problems, vocabularies)
+        execute = None if when is None else when.execute
+        return Rule(spec.id, spec.then, tools, agents, when, spec.why, spec.at.line, execute)
+
+    def _lineage(self, name: str) -> list[str]:
+        lineage: list[str] = []
+        current: str | None = name
+        while current is not None and current in self._document.agents and current not in lineage:
+            lineage.append(current)
+            current = self._document.agents[current].parent
+        return lineage
+
+
+def _reached(name: str, edges: Mapping[str, list[PairedSpec]]) -> set[str]:
+    """Return all tools that a call leads to, itself included."""
+    reached = {name}
+    todo = [name]
+    while todo:
+        for pair in edges.get(todo.pop(), ()):
+            following = str(pair.call.value)
+            if following not in reached:
+                reached.add(following)
+                todo.append(following)
+    return reached
+
+
+def _arguments(check: SchemaCheck) -> Callable[[Json], tuple[Violation, ...]]:
+    return lambda args: check(args, "arguments")
+
+
+def _insensitive(kinds: Mapping[str, bool]) -> frozenset[str]:
+    declared = {name.lower(): insensitive for name, insensitive in kinds.items()}
+    return frozenset(kind for kind in INSENSITIVE | set(declared) if declared.get(kind, True))

@@ -1,0 +1,161 @@
+"""The journal's hash chain, one per writer.
+
+`hash = SHA-256(previous hash, header, SHA-256(body))`. The header holds every column, so no field can be changed; the body
+counts through its digest alone, so that retention and erasure can remove it and the chain still verifies. One chain for
+all would serialise a fleet on commit; instead each writer begins with an *anchor*, and repeats it now and then: the heads
+of the other chains as it saw them. Whoever removes the end of a chain, or a whole one, breaks the anchors of the others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import orjson
+
+from handrail.core.digest import Json
+from handrail.core.record import Record, RecordKind, Stored
+from handrail.core.store import Verification
+
+ANCHOR_EVERY = 1_000
+"""Rows of a chain between two anchors."""
+
+ANCHORED_MAX = 64
+"""Other chains that one anchor names."""
+
+GENESIS = bytes(32)
+
+
+def encode(body: object) -> bytes:
+    """Return the stored text of a body; text that is not valid Unicode is kept as escapes, never dropped."""
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        return json.dumps(body, ensure_ascii=True, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One chained row: what a store writes, and the head that the next one follows.
+
+    Attributes:
+        number: Position in the chain, from 1; 0 before the first row.
+        hash: Hash of the row; zeros before the first.
+        body: Stored text of the body.
+        payload: SHA-256 of `body`.
+    """
+
+    number: int = 0
+    hash: bytes = GENESIS
+    body: bytes = b""
+    payload: bytes = b""
+
+
+def link(head: Link, writer: str, at_us: int, record: Record) -> Link:
+    """Chain one record behind `head`."""
+    body = encode(record.body)
+    payload = hashlib.sha256(body).digest()
+    number = head.number + 1
+    return Link(number, _hash(head.hash, writer, number, at_us, record, payload), body, payload)
+
+
+def _hash(previous: bytes, writer: str, number: int, at_us: int, record: Record, payload: bytes) -> bytes:
+    header = encode(
+        [
+            writer, number, at_us, record.kind, record.action, record.run, record.agent, record.tool,
+            record.resource, record.status, record.reason,
+        ]
+    )  # fmt: skip
+    return hashlib.sha256(previous + payload + header).digest()
+
+
+def anchor(heads: Iterable[tuple[str, int, str]]) -> Record:
+    """Return the record that ties a chain to the others: (writer, number, hash) of each."""
+    named: list[Json] = [[writer, number, digest] for writer, number, digest in heads]
+    return Record(RecordKind.ANCHOR, body={"heads": named[:ANCHORED_MAX]})
+
+
+Row: TypeAlias = "tuple[int, str, int, int, str, str, str, str, str, str, str, str, bytes | None, bytes, bytes]"
+"""A journal row as stores keep it: seq, writer, number, at_us, kind, action, run, agent, tool, resource, status, reason,
+body, payload, hash."""
+
+
+def row_of(seq: int, writer: str, at_us: int, record: Record, made: Link) -> Row:
+    """Return the row of a chained record."""
+    return (
+        seq, writer, made.number, at_us, record.kind, record.action, record.run, record.agent, record.tool,
+        record.resource, record.status, record.reason, made.body, made.payload, made.hash,
+    )  # fmt: skip
+
+
+def stored(row: Row, *, with_body: bool = True) -> Stored:
+    """Return a row as readers see it."""
+    seq, writer, number, at_us, kind, action, run, agent, tool, resource, status, reason, body, payload, digest = row
+    found = decode(body) if body is not None and with_body else {}
+    record = Record(RecordKind(kind), action, run, agent, tool, resource, status, reason, found)
+    return Stored(seq, writer, number, at_us, record, payload.hex(), digest.hex(), body is None)
+
+
+def decode(body: bytes) -> dict[str, Json]:
+    """Return a stored body; escapes of text that is not valid Unicode come back as they were."""
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        found = json.loads(body)
+    assert isinstance(found, dict)
+    return found
+
+
+class Verifier:
+    """Checks a journal row by row, in the order of `seq`."""
+
+    def __init__(self) -> None:
+        self._heads: dict[str, Link] = {}
+        self._anchored: dict[tuple[str, int], tuple[str, int]] = {}
+        self._faults: list[str] = []
+        self._records = 0
+        self._pruned = 0
+
+    def feed(self, raw: Row) -> None:
+        """Check one row."""
+        row, body = stored(raw, with_body=False), raw[12]
+        self._records += 1
+        head = self._heads.get(row.writer, Link())
+        where = f"row {row.seq} (chain {row.writer}, number {row.number})"
+        if row.number != head.number + 1:
+            self._faults.append(f"{where}: {row.number - head.number - 1} rows before it are missing.")
+        payload = bytes.fromhex(row.payload)
+        if body is None:
+            self._pruned += 1
+        elif hashlib.sha256(body).digest() != payload:
+            self._faults.append(f"{where}: its body was changed.")
+        expected = _hash(head.hash, row.writer, row.number, row.at_us, row.record, payload)
+        if expected.hex() != row.hash and row.number == head.number + 1:
+            self._faults.append(f"{where}: it was changed or does not follow the row before it.")
+        self._heads[row.writer] = Link(row.number, bytes.fromhex(row.hash))
+        if row.record.kind is RecordKind.ANCHOR and body is not None:
+            self._note(row, body)
+
+    def _note(self, row: Stored, body: bytes) -> None:
+        try:
+            for writer, number, digest in orjson.loads(body)["heads"]:
+                self._anchored.setdefault((writer, number), (digest, row.seq))
+        except (ValueError, KeyError, TypeError):
+            self._faults.append(f"row {row.seq}: its anchor cannot be read.")
+
+    def result(self, lookup: Callable[[str, int], str | None]) -> Verification:
+        """Check the anchors and return everything found.
+
+        Args:
+            lookup: Returns the hash of (writer, number), None when there is no such row.
+        """
+        for (writer, number), (digest, seq) in self._anchored.items():
+            found = lookup(writer, number)
+            if found is None:
+                self._faults.append(f"row {seq} saw chain {writer} at number {number}, which is missing.")
+            elif found != digest:
+                self._faults.append(f"row {seq} saw chain {writer} at number {number} with another hash.")
+        return Verification(self._records, len(self._heads), self._pruned, tuple(self._faults))

@@ -1,0 +1,160 @@
+"""The command line as a process of its own: start, signals, terminals, the environment."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+import handrail
+
+COMMAND = [sys.executable, "-m", "handrail"]
+
+
+def start(project, *words, **options):
+    return subprocess.Popen(
+        [*COMMAND, *words], cwd=project.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+    )
+
+
+def test_version_loads_nothing_heavy(project):
+    """Neither typer nor rich."""
+    script = (
+        "import sys; sys.argv = ['handrail', '--version']; from handrail.cli import main; main(); "
+        "sys.exit(bool({'typer', 'rich', 'cryptography', 'sqlite3'} & set(sys.modules)))"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, f"handrail {handrail.__version__}\n")
+
+
+def test_the_environment_names_policy_and_store(project, tmp_path_factory):
+    """From any folder."""
+    project.call("crm.get_lead", id="lead-1")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    env = os.environ | {"HANDRAIL_POLICY": str(project.folder / "handrail.yaml")}
+    ended = subprocess.run(
+        [*COMMAND, "log", "verify", "--json"], cwd=elsewhere, env=env, capture_output=True, check=False
+    )
+    assert json.loads(ended.stdout)["rows"] == 3
+    env["HANDRAIL_STORE"] = f"sqlite:///{elsewhere / 'no.db'}"
+    ended = subprocess.run([*COMMAND, "log"], cwd=elsewhere, env=env, capture_output=True, text=True, check=False)
+    assert ended.returncode == 3
+    assert "HANDRAIL_STORE: there is no store at" in ended.stderr
+
+
+def test_following_ends_on_ctrl_c_with_130(project):
+    """And prints what came meanwhile."""
+    project.call("crm.get_lead", id="lead-1")
+    process = start(project, "log", "--follow", "--json")
+    first = [json.loads(process.stdout.readline())["kind"] for _ in range(2)]
+    assert first == ["attempt", "outcome"]
+    project.call("mail.send", to="boss")
+    assert json.loads(process.stdout.readline())["status"] == "denied"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert out == ""
+
+
+def test_a_reader_that_leaves_early_is_no_error(project):
+    """`handrail log | head`: no traceback."""
+    for _ in range(3):
+        project.call("crm.get_lead", id="lead-1")
+    process = start(project, "log", "--json")
+    process.stdout.close()
+    assert "Traceback" not in process.stderr.read()
+    process.wait(timeout=10)
+    process.stderr.close()
+
+
+def test_without_a_terminal_a_secret_has_to_be_piped(staffed):
+    """Nothing hangs."""
+    ticket = staffed.hold()
+    process = start(
+        staffed,
+        "review",
+        "approve",
+        ticket,
+        "--as",
+        "kim@example.com",
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 2
+    assert "--secret-stdin" in err
+
+
+@pytest.fixture
+def terminal(project):
+    """Runs a command on a terminal of its own, typing lines when prompts appear."""
+
+    def run(words, typed):
+        pid, master = pty.fork()
+        if pid == 0:
+            os.chdir(project.folder)
+            os.execv(sys.executable, [*COMMAND, *words])
+        seen = b""
+        deadline = time.monotonic() + 30
+        for prompt, answer in (*typed, (None, None)):
+            while time.monotonic() < deadline and (prompt is None or prompt.encode() not in seen):
+                try:
+                    seen += os.read(master, 4096)
+                except OSError:
+                    break
+            if answer is not None:
+                seen = seen.replace(prompt.encode(), b"(prompt)")
+                os.write(master, answer.encode())
+        os.close(master)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), seen.decode()
+
+    return run
+
+
+def test_a_secret_is_typed_unseen(project, terminal):
+    """Twice when it is new; never echoed."""
+    words = ["reviewer", "add", "kim@example.com"]
+    code, seen = terminal(words, [("New secret", "kim's secret\n"), ("The same again", "other secret\n")])
+    assert code == 2
+    assert "The two secrets differ" in seen
+    code, seen = terminal(words, [("New secret", "kim's secret\n"), ("The same again", "kim's secret\n")])
+    assert code == 0
+    assert "secret\r\n" not in seen.replace("New secret", "")
+    ticket = project.hold()
+    code, seen = terminal(
+        ["review", "approve", ticket, "--as", "kim@example.com"], [("Secret of kim", "kim's secret\n")]
+    )
+    assert code == 0
+    assert "wants to update lead/lead-1" in seen.split("(prompt)")[0]
+    assert "kim's secret" not in seen
+
+
+def test_ctrl_c_at_the_prompt_ends_with_130(staffed, terminal):
+    """Nothing is decided."""
+    ticket = staffed.hold()
+    code, _ = terminal(["review", "approve", ticket, "--as", "kim@example.com"], [("Secret of kim", "\x03")])
+    assert code == 130
+    assert staffed.json("review", "show", ticket)["state"] == "pending"
+
+
+def test_a_secret_is_not_read_from_a_terminal_as_stdin(staffed, terminal):
+    """It would be seen."""
+    ticket = staffed.hold()
+    code, seen = terminal(["review", "approve", ticket, "--as", "kim@example.com", "--secret-stdin"], [])
+    assert code == 2
+    assert "would show what you type" in seen
+
+
+def test_colours_on_a_terminal_only_and_not_against_no_color(project, terminal, monkeypatch):
+    """NO_COLOR is respected."""
+    project.call("crm.get_lead", id="lead-1")
+    assert "\x1b[32m" in terminal(["log"], [])[1]
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[32m" not in terminal(["log"], [])[1]
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b" not in project.ok("log")

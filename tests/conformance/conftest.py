@@ -1,0 +1,21 @@
+"""The stores that the suite runs on: one entry each."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from handrail.core.store import Store
+from handrail.stores.memory import MemoryStore
+from handrail.stores.sqlite import SqliteStore
+
+STORES = {
+    "memory": lambda folder: MemoryStore(),
+    "sqlite": lambda folder: SqliteStore(folder / "handrail.db"),
+}
+
+
+@pytest.fixture(params=STORES)
+def store(request, tmp_path) -> Iterator[Store]:
+    opened = STORES[request.param](tmp_path)
+    yield opened
+    opened.close()

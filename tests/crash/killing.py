@@ -1,0 +1,75 @@
+"""Kill a real process at a random moment, again and again on one store, and check what it left."""
+
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import handrail
+from handrail.core.facts import CallState
+from handrail.core.record import RecordKind
+from handrail.core.store import Query
+from tests.crash.worker import open_tools
+
+WORKER = Path(__file__).with_name("worker.py")
+
+
+def kill_once(store: Path, effects: Path, seed: int) -> None:
+    """Start a worker, let it work for a random time, kill -9 it."""
+    chance = random.Random(seed)
+    command = [sys.executable, str(WORKER), str(store), str(effects), str(seed)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout.readline() == b"ready\n"
+        time.sleep(chance.uniform(0.0, 0.12))
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def check(store: Path, effects: Path) -> dict[str, int]:
+    """Check the promises on what was left; resolve by repeating. Returns counts."""
+    lines = [line.split() for line in effects.read_text().splitlines()] if effects.exists() else []
+    hr, tools = open_tools(store, effects)
+    get, write, put = tools
+    try:
+        rows = hr.store.read(lambda tx: list(tx.records(Query(limit=10_000_000))))
+        intents = {r.record.action for r in rows if r.record.kind is RecordKind.ATTEMPT and not r.record.status}
+        done = {r.record.action for r in rows if r.record.kind is RecordKind.OUTCOME}
+        keys = Counter(key for _, _, key in lines)
+        assert set(keys) <= intents, "an effect has no intent"
+        assert max(keys.values(), default=1) == 1, "an effect happened twice"
+        assert done <= intents, "an outcome has no intent"
+        verified = hr.store.verify()
+        assert verified.faults == (), verified.faults
+        unsettled = hr.store.read(lambda tx: tx.unsettled())
+        durable = {r.record.action for r in rows if r.record.tool != "lead.get"} & intents
+        assert {call.action for call in unsettled if call.durable} == durable - done, "an open intent is not shown"
+        assert not any(call.alive for call in unsettled if call.state is CallState.RUNNING)
+        doubted = repeated = 0
+        for call in unsettled:
+            n = next(r.record.body["args"]["n"] for r in rows if r.record.action == call.action)
+            with hr.run("bot", id="after") as run:
+                if call.tool == "lead.write":
+                    try:
+                        write(n)
+                    except handrail.ReviewRequired as error:
+                        assert error.outcome.reason == "in_doubt"
+                        doubted += 1
+                    else:
+                        raise AssertionError("an action in doubt ran again silently")
+                elif call.tool == "lead.put":
+                    put(n)
+                    repeated += 1
+                elif call.call != call.action:
+                    with hr.run("bot", id="run") as same, same.call(call.call):
+                        get(n)
+        after = [line.split() for line in effects.read_text().splitlines()] if effects.exists() else []
+        ran_again = [key for name, _, key in after[len(lines) :] if name == "lead.put"]
+        assert all(key in intents for key in ran_again), "an idempotent tool was repeated with a new key"
+        return {"effects": len(lines), "rows": len(rows), "doubted": doubted, "repeated": repeated}
+    finally:
+        hr.close()

@@ -1,0 +1,89 @@
+import pytest
+
+from handrail.policy import load, loads
+from handrail.policy.check import Level, check
+
+BOT = "version: 1\nreviewers: [kim, lee]\nagents: {bot: {access: write, owner: dana, tokens_per_day: 5}}\n"
+
+
+def advice(text):
+    return [(one.level, one.line, one.column, one.message) for one in check(loads(text))]
+
+
+def test_a_clean_policy(example):
+    """A policy that guards what it should gives nothing to do."""
+    assert check(load(example)) == []
+    assert advice(BOT + "tools: {t: {do: read}}\n") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "level", "line", "column", "message"),
+    [
+        ("version: 1\ntools: {t: {do: read}}\n", "warning", 0, 0, "No agent is declared"),
+        (BOT, "warning", 0, 0, "No tool is declared"),
+        (BOT.replace("reviewers: [kim, lee]\n", ""), "error", 0, 0, "Approval: something asks"),
+        ("version: 1\nagents: {a: }\ntools: {t: {do: delete}}\n", "error", 0, 0, "Approval: something asks"),
+        (BOT.replace(", tokens_per_day: 5", ""), "error", 3, 10, "Budget: agent 'bot' may write"),
+        (BOT + "store: 'memory:'\n", "error", 4, 1, "Log: 'store: memory:' forgets"),
+        (BOT + "four_eyes: false\n", "warning", 4, 1, "'four_eyes: false' lets"),
+        (BOT + "mode: observe\n", "warning", 4, 1, "'mode: observe' only records"),
+        (BOT.replace(", owner: dana", ""), "warning", 3, 10, "has no 'owner'"),
+        (BOT.replace("[kim, lee]", "[dana]"), "error", 3, 10, "is owned by the only reviewer"),
+        (
+            BOT.replace("{bot:", "{p: , bot:").replace("owner: dana", "parent: p"),
+            "warning",
+            3,
+            15,
+            "may do more than the agent",
+        ),
+        (BOT + "tools: {t: }\n", "warning", 4, 9, "counts as 'execute'"),
+        (BOT + "tools: {t: {do: execute}}\n", "warning", 4, 9, "executes something, and no rule"),
+        (BOT + "tools: {t: {do: delete, ask: never}}\n", "warning", 4, 9, "Dry run: tool 't'"),
+        (
+            BOT + "tools: {t: {do: read}}\nrules: [{id: r, for: 'x*', then: ask}]\n",
+            "error",
+            5,
+            14,
+            "its 'for' fits no tool",
+        ),
+        (
+            BOT + "tools: {t: {do: read}}\nrules: [{id: r, agents: 'x*', then: ask}]\n",
+            "error",
+            5,
+            14,
+            "its 'agents' fit no agent",
+        ),
+        (
+            BOT + "tools: {t: {do: read}}\nrules: [{id: r, when: before.x == 1, then: ask}]\n",
+            "warning",
+            5,
+            14,
+            "have no before-image",
+        ),
+    ],
+)
+def test_what_is_found(text, level, line, column, message):
+    """Each lack of the minimum viable set, and each part that can never matter, with its place."""
+    found = advice(text)
+    assert any((one[0], one[1], one[2]) == (level, line, column) and message in one[3] for one in found), found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        BOT + "tools: {t: {do: execute, ask: always}}\n",
+        BOT + "tools: {t: {do: execute}}\nrules: [{id: r, for: t, then: ask}]\n",
+        BOT + "tools: {g: {do: read}, t: {do: delete, ask: never, before: {call: g}}}\n",
+        BOT.replace("agents: {", "agents: {c: {access: write, parent: bot}, ") + "tools: {t: {do: read}}\n",
+    ],
+)
+def test_what_is_well(text):
+    """What does guard raises no alarm: a budget and an owner are inherited."""
+    assert advice(text) == []
+
+
+def test_errors_come_first():
+    """A reader sees what fails the check before what is merely unwise."""
+    levels = [one.level for one in check(loads("version: 1\nmode: observe\nagents: {a: {access: write}}\n"))]
+    assert levels == sorted(levels, key=lambda level: level is not Level.ERROR)
+    assert Level.ERROR in levels
