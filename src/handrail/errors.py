@@ -88,7 +88,7 @@ class ResultNotKept(ActionError):  # noqa: N818
     """This call succeeded before and does not run again; its result was not kept (too large, secret, or not JSON)."""
 
 
-class Killed(BaseException):  # noqa: N818
+class Killed(BaseException):
     """The agent was stopped. Nothing was done; a person has to start it again.
 
     Attributes:

@@ -25,7 +25,7 @@ def find(start: Path) -> Path | None:
     return None
 
 
-def open(  # noqa: A001 (handrail.open() reads as what it does)
+def open(
     policy: str | Path | None = None,
     *,
     store: str | Store | None = None,

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 from handrail.alerts.alert import Alert
 from handrail.contracts.arguments import Arguments, compile_arguments
@@ -144,7 +144,7 @@ class Workspace:
         """Call `close` when the workspace closes, before the store does."""
         self._closing.append(close)
 
-    def __enter__(self) -> Workspace:
+    def __enter__(self) -> Self:
         """Use it as a context manager to close it."""
         return self
 

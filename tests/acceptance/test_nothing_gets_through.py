@@ -110,6 +110,9 @@ def test_store_gone_after_the_effect(world, monkeypatch):
     monkeypatch.undo()
     assert len(world.ran) == 1
     assert [call.tool for call in world.hr.store.read(lambda tx: tx.unsettled())] == ["vm.tag"]
+    assert refused(world, lambda w: w.tag("1")).outcome.reason == "in_doubt"
+    with world.hr.run("bot"):
+        world.tag("2")
 
 
 def test_cel_that_errs_denies(world):

@@ -52,7 +52,7 @@ def check(store: Path, effects: Path) -> dict[str, int]:
         doubted = repeated = 0
         for call in unsettled:
             n = next(r.record.body["args"]["n"] for r in rows if r.record.action == call.action)
-            with hr.run("bot", id="after") as run:
+            with hr.run("bot", id="after"):
                 if call.tool == "lead.write":
                     try:
                         write(n)

@@ -4,12 +4,9 @@ import itertools
 
 import pytest
 
-from handrail.core.commands import Invoke
-from handrail.core.flow import life
 from handrail.core.record import RecordKind
 from handrail.core.store import Query
 from handrail.drivers import blocking
-from handrail.drivers.edge import value_of
 from handrail.errors import ReviewRequired
 from handrail.review.decide import add_reviewer, approve
 from handrail.run import CALL, RUN

@@ -39,6 +39,8 @@ class AlertKind(StrEnum):
     """An action failed after its last retry."""
     REVIEW = "review"
     """An action waits for a person."""
+    REVIEWER = "reviewer"
+    """A reviewer set or replaced a secret."""
     SIGNAL = "signal"
     """Retries, tokens, errors or latency left their baseline."""
     STOPPED = "stopped"

@@ -66,7 +66,7 @@ FANOUT = 3
 """Histograms of one age class that are kept before two of them become one of the next."""
 
 LEVELS = 5
-"""Age classes. With `BLOCK` and `FANOUT`: the last 976 to 1,488 results can be split, what is older is baseline."""
+"""Age classes. With `BLOCK` and `FANOUT`: the last 992 to 1,488 results can be split, what is older is baseline."""
 
 SCATTER = 6
 """Numbers per age class in a `History.scatter`."""

@@ -150,20 +150,22 @@ def copied(field: Field) -> Field:
 
 def written(field: Field) -> dict[str, object]:
     """Return a field as a JSON object. What is empty or 0 is left out."""
-    state: dict[str, object] = {}
-    for name, value in (
-        ("open", _histogram_written(field.open)),
-        ("base", _histogram_written(field.history.base)),
-        ("recent", [[_histogram_written(histogram) for histogram in level] for level in field.history.levels]),
-        ("scatter", field.history.scatter if any(map(any, field.history.scatter)) else None),
-        ("generation", field.generation),
-        ("strikes", field.strikes),
-        ("fields", {key: written(child) for key, child in field.fields.items()}),
-        ("each", None if field.each is None else written(field.each)),
-    ):
-        if value and value != [[]] * LEVELS:
-            state[name] = value
-    return state
+    history = field.history
+    state: dict[str, object] = {
+        "open": _histogram_written(field.open),
+        "base": _histogram_written(history.base),
+        "recent": [[_histogram_written(histogram) for histogram in level] for level in history.levels],
+        "scatter": history.scatter,
+        "generation": field.generation,
+        "strikes": field.strikes,
+        "fields": {key: written(child) for key, child in field.fields.items()},
+        "each": None if field.each is None else written(field.each),
+    }
+    if not any(history.levels):
+        del state["recent"]
+    if not any(map(any, history.scatter)):
+        del state["scatter"]
+    return {name: value for name, value in state.items() if value}
 
 
 def _histogram_written(histogram: Histogram) -> dict[str, int]:

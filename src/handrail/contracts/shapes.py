@@ -77,7 +77,7 @@ STATE_CHARS_MAX = 4_000_000
 """Characters of a state; `Shape.to_json` stays far below."""
 
 _VERSION = 1
-_LENGTH_EVERY = 2  # blocks between two looks at lengths: they are many, and cost the most
+_LENGTH_EVERY = 3  # blocks between two looks at lengths: they are many, and cost the most
 _FORGIVEN_AFTER = 16  # times what must be learned before an event
 _SHOWN_CHARS = 200
 _RARE = 0.02  # a field there less often makes room for another

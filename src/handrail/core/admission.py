@@ -1,8 +1,8 @@
 """Admission: read the facts, decide, and record the attempt, in one transaction.
 
-`admit` is a pure function of a transaction. It is where "the same call", "the same action" and "the same plan" mean what
-DESIGN.md section 3 says, where an Ask finds its ticket or grant, and where a write's intent comes to stand on disk before
-its effect.
+`admit` is a pure function of a transaction. It is where "the same call", "the same action" and "the same plan" mean
+what DESIGN.md section 3 says, where an Ask finds its ticket or grant, and where a write's intent comes to stand on
+disk before its effect.
 """
 
 from __future__ import annotations
@@ -66,10 +66,7 @@ class Proposed:
         """Whether the action may change anything; what is not known may."""
         if not self.effects:
             return True
-        for effect in self.effects:
-            if effect.verb is not Verb.READ:
-                return True
-        return False
+        return any(effect.verb is not Verb.READ for effect in self.effects)
 
 
 def propose(policy: Policy, action: Action) -> Proposed:
@@ -188,7 +185,7 @@ def _refuse(tx: Transaction, action: Action, status: Status, reason: Reason, why
             status=status,
             reason=reason,
             body={"call": action.call, "why": why},
-        )  # fmt: skip
+        )
     )
     return Ended(Outcome(status, reason, why, action.id))
 
@@ -356,7 +353,8 @@ _OPEN = (TicketState.PENDING, TicketState.APPROVED, TicketState.DENIED)
 
 def _may_decide(tx: Transaction, desk: Desk, ticket: Ticket) -> bool:
     """Return whether the approval is a declared reviewer's own, and that reviewer was allowed to give it."""
-    names = {ticket.agent, ticket.root}
+    agent = desk.policy.agent(ticket.agent)
+    names = {ticket.agent, ticket.root, *(agent.lineage if agent is not None else ())}
     barred = ticket.by in names or (ticket.four_eyes and ticket.by == ticket.owner)
     if barred or ticket.by not in desk.policy.reviewers:
         return False

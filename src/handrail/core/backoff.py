@@ -1,8 +1,8 @@
 """How long to wait before a retry.
 
-Source: the brief, `delay = base_delay * (2 ^ attempt) + random(0, jitter)`. A fixed jitter leaves a herd in a one-second
-band while the delay grows, so by default `jitter` scales with the delay: `jitter_k = base * 2^k` (measured: the least
-wasteful of the capped local formulas). Retries are counted from 0, so that the code is the formula.
+Source: the brief, `delay = base_delay * (2 ^ attempt) + random(0, jitter)`. A fixed jitter leaves a herd in a one-
+second band while the delay grows, so by default `jitter` scales with the delay: `jitter_k = base * 2^k` (measured:
+the least wasteful of the capped local formulas). Retries are counted from 0, so that the code is the formula.
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ class Admit:
     Attributes:
         action: What is proposed.
         attempt: Which attempt of this flow, counted from 0.
-        planned: False for the first decision of a tool that still has to be previewed: nothing is recorded unless refused.
+        planned: False for the first decision of a tool that still has to be previewed: nothing is recorded unless
+            refused.
         before: The before-image.
         invalid: What the arguments break.
         ticket: Id of the ticket that an earlier attempt of this flow spent, which its retries share.
@@ -156,7 +157,8 @@ class Returned:
         result: The same as JSON; None with `opaque` set when it has none.
         at_us: When, microseconds since the epoch.
         opaque: Why the value has no JSON form, `""` when it has one.
-        violations: What the tool's own contract (annotations, schemas) found; checked by the edge, which knows the types.
+        violations: What the tool's own contract (annotations, schemas) found; checked by the edge, which knows the
+            types.
         size: Approximate size of the result, in bytes.
     """
 

@@ -1,9 +1,9 @@
 """JSON values, their canonical form, and digests over it.
 
-Whatever an agent sends is first turned into a plain JSON value (`to_json`), with every limit said and kept: depth, size,
-64-bit integers, no NaN, no lone surrogates. Canonical bytes follow RFC 8785 (JCS), with one stated widening: integers
-between 2^53 and 2^64 keep their exact digits, where JCS would round them to a double; two different order numbers must not
-share a digest.
+Whatever an agent sends is first turned into a plain JSON value (`to_json`), with every limit said and kept: depth,
+size, 64-bit integers, no NaN, no lone surrogates. Canonical bytes follow RFC 8785 (JCS), with one stated widening:
+integers between 2^53 and 2^64 keep their exact digits, where JCS would round them to a double; two different order
+numbers must not share a digest.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import uuid
 from collections.abc import Mapping
 from typing import TypeAlias
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 DEPTH_MAX = 64
 """Nesting that a value may have; native evaluators recurse and crash on more."""
@@ -134,7 +134,7 @@ def _array(value: list[object], path: str, depth: int, room: list[int]) -> list[
     return [_convert(item, f"{path}[{index}]", depth + 1, room) for index, item in enumerate(value)]
 
 
-def _other(value: object, path: str, depth: int, room: list[int]) -> Json:  # noqa: PLR0911
+def _other(value: object, path: str, depth: int, room: list[int]) -> Json:
     if isinstance(value, enum.Enum):
         return _convert(value.value, path, depth + 1, room)
     if isinstance(value, bool | int):

@@ -1,6 +1,7 @@
 """What the store remembers that a decision depends on, and what it must look up for one.
 
-Facts commute: sets, counters, maxima. A decision reads a fixed number of rows, so it does not cost more as history grows.
+Facts commute: sets, counters, maxima. A decision reads a fixed number of rows, so it does not cost more as history
+grows.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The store port: one transaction at a time, typed verbs inside it.
 
-A *step* is a pure function of a transaction: it reads facts, decides, writes, and returns. The store runs it atomically
-and may run it again (a serialisation failure), so a step must have no effects but through the transaction. Everything that
-a decision depends on is read, and everything it records is written, in one such step; that is what makes limits hold
-across processes. `tests/conformance` is the contract, for all stores.
+A *step* is a pure function of a transaction: it reads facts, decides, writes, and returns. The store runs it
+atomically and may run it again (a serialisation failure), so a step must have no effects but through the transaction.
+Everything that a decision depends on is read, and everything it records is written, in one such step; that is what
+makes limits hold across processes. `tests/conformance` is the contract, for all stores.
 """
 
 from __future__ import annotations
@@ -103,6 +103,10 @@ class Transaction(Protocol):
 
     def put_call(self, call: Call) -> None:
         """Write one call; `owner` and `at_us` are set by the store."""
+        ...
+
+    def disown(self, run: str, call: str) -> None:
+        """Leave a running call in doubt although its process lives: its outcome could not be recorded."""
         ...
 
     def drop_call(self, run: str, call: str) -> None:
@@ -247,7 +251,10 @@ class Store(Protocol):
         ...
 
     def prune(self, before_us: int) -> int:
-        """Remove the bodies of rows older than `before_us` whose action has ended; return how many."""
+        """Remove the bodies of rows older than `before_us` whose action has ended; return how many.
+
+        Anchors stay, and so does what the reviews of runs with a pending ticket say: verification needs them.
+        """
         ...
 
     def backup(self, path: Path) -> None:

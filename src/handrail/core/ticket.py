@@ -1,7 +1,7 @@
 """Reviews: a ticket is a question to a person, bound to one plan; a grant is an answer given in advance.
 
-A ticket moves only along `NEXT`. An approval is a signature over the ticket, its nonce and the plan's digest, made with a
-key that only the reviewer's secret unlocks: whoever merely writes to the store cannot forge one.
+A ticket moves only along `NEXT`. An approval is a signature over the ticket, its nonce and the plan's digest, made
+with a key that only the reviewer's secret unlocks: whoever merely writes to the store cannot forge one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What both drivers share: how each command is performed, apart from waiting and calling.
 
-The blocking and the async driver are two loops over the same generator. Whatever is not about *how to wait* stands here,
-once.
+The blocking and the async driver are two loops over the same generator. Whatever is not about *how to wait* stands
+here, once.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from handrail.core.commands import (
 )
 from handrail.core.digest import Json, NotJson, measured, to_json
 from handrail.core.outcome import Outcome, Reason, Status, Violation
-from handrail.core.store import Step, Store
+from handrail.core.store import Step, Store, Transaction
 from handrail.core.text import safe
 from handrail.core.ticket import TicketState
 from handrail.core.tool import EffectError, Tool
@@ -109,6 +109,8 @@ class Host:
         roll: Draws a random number in [0, 1).
         clock_us: Wall clock, microseconds since the epoch.
         sleep: Blocks for some seconds.
+        lost_calls: (run, call) of calls whose outcome could not be recorded; they are in doubt although we live.
+        disowning: Those that an admission under way marks so.
     """
 
     store: Store
@@ -119,6 +121,8 @@ class Host:
     roll: Callable[[], float] = random.random
     clock_us: Callable[[], int] = lambda: time.time_ns() // 1_000
     sleep: Callable[[float], None] = time.sleep
+    lost_calls: list[tuple[str, str]] = field(default_factory=list)
+    disowning: tuple[tuple[str, str], ...] = ()
 
     # --- admission and settlement -------------------------------------------------------------------------------------
 
@@ -126,7 +130,21 @@ class Host:
         """Return the step of an admission, and whether its intent must survive power loss."""
         desk = self.desk
         proposed = propose(desk.policy, command.action)
-        return (lambda tx: admit(tx, command, desk, proposed)), command.planned and proposed.writes
+        durable = command.planned and proposed.writes
+        if self.lost_calls:
+            return self._after_loss(lambda tx: admit(tx, command, desk, proposed)), durable
+        return (lambda tx: admit(tx, command, desk, proposed)), durable
+
+    def _after_loss(self, step: Step[Admitted]) -> Step[Admitted]:
+        """Before anything else is decided, leave in doubt what could not be recorded."""
+        self.disowning = tuple(self.lost_calls)
+
+        def both(tx: Transaction) -> Admitted:
+            for run, call in self.disowning:
+                tx.disown(run, call)
+            return step(tx)
+
+        return both
 
     def settlement(self, command: Settle) -> Step[Settled]:
         """Return the step of a settlement."""
@@ -134,6 +152,9 @@ class Host:
 
     def admitted(self, answer: Admitted) -> Admitted:
         """Tell people what an admission opened."""
+        if self.disowning:
+            self.lost_calls = [lost for lost in self.lost_calls if lost not in self.disowning]
+            self.disowning = ()
         if isinstance(answer, Held) and answer.opened:
             ticket = answer.ticket
             kind = AlertKind.RETRIES if RETRIES_RULE in ticket.rules else AlertKind.REVIEW
@@ -167,6 +188,8 @@ class Host:
     def lost(self, command: Settle, error: Exception) -> StoreError:
         """Return the error for an outcome that could not be recorded: it is in doubt, never a success."""
         action = command.go.action
+        if command.go.tracked:
+            self.lost_calls.append((action.run, action.call))
         return StoreError(
             f"'{action.tool}' ran, but its outcome could not be recorded ({safe(error)}). It is in doubt: look at what "
             f"it did, then run: handrail log resolve {action.id}"

@@ -1,8 +1,9 @@
 """Learned result shapes, kept beside the outcomes that taught them (promise 1.4).
 
-Each process learns in memory. With the first result of a tool, and then with every `SAVE_EVERY`-th, what it learned is
-merged with what others stored meanwhile, in the settlement's own transaction; counts add, so the order does not matter. If
-that transaction fails or runs again, nothing is counted twice: what was stored last is remembered and subtracted.
+Each process learns in memory. With the first result of a tool, and then with every `SAVE_EVERY`-th, what it learned
+is merged with what others stored meanwhile, in the settlement's own transaction; counts add, so the order does not
+matter. If that transaction fails or runs again, nothing is counted twice: what was stored last is remembered and
+subtracted.
 """
 
 from __future__ import annotations

@@ -32,7 +32,8 @@ class AccessLevel:
                 lowered = f" (lowered from {agent.access})" if access is demoted else ""
                 why = (
                     f"'{case.action.tool}' would {effect.verb} {effect.resource or 'something'}, which needs access "
-                    f"{needed}; agent '{agent.name}' has {access}{lowered}. Only a person can give more, in handrail.yaml."
+                    f"{needed}; agent '{agent.name}' has {access}{lowered}. "
+                    "Only a person can give more, in handrail.yaml."
                 )
                 values = (("access", access.value), ("verb", effect.verb.value), ("resource", effect.resource))
                 return (Finding(self.name, "level", Verdict.DENY, why, values, sticky=False, reason=Reason.ACCESS),)

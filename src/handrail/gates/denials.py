@@ -1,7 +1,8 @@
-"""Refusals stick to the resource: another tool, another run, another spelling of the request still asks (promise 3.1)."""
+"""Refusals stick to the resource: another tool, run or spelling of the request still asks (promise 3.1)."""
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from handrail.core.decision import Finding, Verdict
@@ -29,7 +30,7 @@ class DenialMemory:
                 who = "a person" if rule == "review" else f"rule '{rule}'"
                 why = (
                     f"{who[0].upper()}{who[1:]} refused to {verb} {name} before, so any write to it needs a person. "
-                    f"A person forgets it with: handrail review clear {name}"
+                    f"A person forgets it with: handrail review clear {shlex.quote(name)}"
                 )
                 values = (("resource", name), ("refused", verb), ("rule", rule))
                 found.append(Finding(self.name, "denied_before", Verdict.ASK, why, values, reason=Reason.DENIAL_MEMORY))

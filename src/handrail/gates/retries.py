@@ -22,6 +22,9 @@ class Retries:
         failures = case.facts.failures
         if failures <= RETRIES_MAX or case.facts.recent_failures <= RETRIES_MAX:
             return ()
-        why = f"'{case.action.tool}' with these arguments failed {failures} times in a row; {RETRIES_MAX} retries are the limit."
+        why = (
+            f"'{case.action.tool}' with these arguments failed {failures} times in a row; "
+            f"{RETRIES_MAX} retries are the limit."
+        )
         values = (("failures", failures),)
         return (Finding(self.name, RETRIES_RULE, Verdict.ASK, why, values, reason=Reason.RETRIES_EXHAUSTED),)

@@ -167,9 +167,7 @@ def merge(conditions: Iterable[Condition]) -> dict[str, frozenset[str] | None]:
     return needs
 
 
-def compile(  # noqa: A001 (it is what it does; callers write cel.compile)
-    source: str, names: Members, vocabularies: Mapping[tuple[str, ...], Vocabulary] | None = None
-) -> Condition:
+def compile(source: str, names: Members, vocabularies: Mapping[tuple[str, ...], Vocabulary] | None = None) -> Condition:
     """Compile one condition.
 
     Args:

@@ -117,11 +117,11 @@ def deny(store: Store, policy: Policy, id: str, *, reviewer: str, secret: str, n
 
 def _written(ticket: Ticket) -> list[tuple[str, str]]:
     effects = ticket.view.get("effects")
-    found: list[tuple[str, str]] = []
-    for effect in effects if isinstance(effects, list) else []:
-        if isinstance(effect, dict) and effect.get("verb") != Verb.READ.value and effect.get("resource"):
-            found.append((str(effect["resource"]), str(effect["verb"])))
-    return found
+    return [
+        (str(effect["resource"]), str(effect["verb"]))
+        for effect in (effects if isinstance(effects, list) else [])
+        if isinstance(effect, dict) and effect.get("verb") != Verb.READ.value and effect.get("resource")
+    ]
 
 
 def _person(store: Store, policy: Policy, name: str) -> Reviewer:
@@ -137,7 +137,8 @@ def _person(store: Store, policy: Policy, name: str) -> Reviewer:
 def _decidable(tx: Transaction, policy: Policy, id: str, person: Reviewer) -> Ticket:
     """Return the ticket when this person may decide it now."""
     ticket = find(tx, id)
-    if person.name in (ticket.agent, ticket.root):
+    agent = policy.agent(ticket.agent)
+    if person.name in {ticket.agent, ticket.root, *(agent.lineage if agent is not None else ())}:
         raise ReviewError(f"{person.name} is the agent that asks; an agent never decides. Nothing was decided.")
     if (ticket.four_eyes or policy.four_eyes) and person.name == ticket.owner:
         raise ReviewError(

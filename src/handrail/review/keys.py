@@ -1,8 +1,8 @@
 """Reviewers' keys: a decision is an Ed25519 signature that only the reviewer's secret can make.
 
-The secret never enters the store. From it and a salt, scrypt derives the private key; the store holds salt and public key.
-Whoever can write to the store can thus not forge an approval, only break one. (They could enroll a new key: `doctor` names
-who can write, and every enrolment is journalled and alerted.)
+The secret never enters the store. From it and a salt, scrypt derives the private key; the store holds salt and public
+key. Whoever can write to the store can thus not forge an approval, only break one. (They could enroll a new key:
+`doctor` names who can write, and every enrolment is journalled and alerted.)
 """
 
 from __future__ import annotations

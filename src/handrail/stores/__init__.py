@@ -1,5 +1,7 @@
-"""Where facts, tickets and the journal live. To add a store: implement `core.store.Store`, name its scheme below, and add
-one entry to `tests/conformance/conftest.py`; the same suite then runs on it.
+"""Where facts, tickets and the journal live.
+
+To add a store: implement `core.store.Store`, name its scheme below, and add one entry to
+`tests/conformance/conftest.py`; the same suite then runs on it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """The journal's hash chain, one per writer.
 
-`hash = SHA-256(previous hash, header, SHA-256(body))`. The header holds every column, so no field can be changed; the body
-counts through its digest alone, so that retention and erasure can remove it and the chain still verifies. One chain for
-all would serialise a fleet on commit; instead each writer begins with an *anchor*, and repeats it now and then: the heads
-of the other chains as it saw them. Whoever removes the end of a chain, or a whole one, breaks the anchors of the others.
+`hash = SHA-256(previous hash, header, SHA-256(body))`. The header holds every column, so no field can be changed; the
+body counts through its digest alone, so that retention and erasure can remove it and the chain still verifies. One
+chain for all would serialise a fleet on commit; instead each writer begins with an *anchor*, and repeats it now and
+then: the heads of the other chains as it saw them. Whoever removes the end of a chain, or a whole one, breaks the
+anchors of the others.
 """
 
 from __future__ import annotations
@@ -79,8 +80,8 @@ def anchor(heads: Iterable[tuple[str, int, str]]) -> Record:
 
 
 Row: TypeAlias = "tuple[int, str, int, int, str, str, str, str, str, str, str, str, bytes | None, bytes, bytes]"
-"""A journal row as stores keep it: seq, writer, number, at_us, kind, action, run, agent, tool, resource, status, reason,
-body, payload, hash."""
+"""A journal row as stores keep it: seq, writer, number, at_us, kind, action, run, agent, tool, resource, status,
+reason, body, payload, hash."""
 
 
 def row_of(seq: int, writer: str, at_us: int, record: Record, made: Link) -> Row:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from handrail.core.facts import Call, CallState, Facts, Latch, Need, Resource
-from handrail.core.record import Record, Stored
+from handrail.core.record import Record, RecordKind, Stored
 from handrail.core.store import Denial, Query, Step, Verification
 from handrail.core.ticket import Grant, Reviewer, Ticket, TicketState
 from handrail.core.tool import Access
@@ -105,8 +105,10 @@ class MemoryStore:
         count = 0
         with self._lock:
             running = {call.action for call in self.calls.values() if call.state is not CallState.DONE}
+            asking = {ticket.run for ticket in self.asked.values() if ticket.state is TicketState.PENDING}
             for index, row in enumerate(self.rows):
-                if row[3] < before_us and row[12] is not None and row[5] not in running:
+                kept = row[4] == RecordKind.ANCHOR or (row[4] == RecordKind.REVIEW and row[6] in asking)
+                if row[3] < before_us and row[12] is not None and row[5] not in running and not kept:
                     self.rows[index] = (*row[:12], None, *row[13:])
                     count += 1
         return count
@@ -234,6 +236,13 @@ class MemoryTransaction:
         """Write one call."""
         made = replace(call, owner=self.writer, at_us=self.now_us)
         self._put(self._store.calls, (call.run, call.call), made)
+
+    def disown(self, run: str, call: str) -> None:
+        """Leave a running call in doubt."""
+        found = self._store.calls.get((run, call))
+        if found is not None and found.state is CallState.RUNNING:
+            self._put(self._store.calls, (run, call), replace(found, owner=""))
+            self._store.crashed = True
 
     def drop_call(self, run: str, call: str) -> None:
         """Forget one call."""

@@ -1,7 +1,8 @@
 """The default store: one SQLite file in WAL mode, shared by every process of one machine.
 
-Writes go through `committer.py` (group commit under a fair lock, our own `BEGIN IMMEDIATE`); reads use a second connection
-and see a consistent snapshot. What a decision needs is read in one statement, so its cost does not depend on history.
+Writes go through `committer.py` (group commit under a fair lock, our own `BEGIN IMMEDIATE`); reads use a second
+connection and see a consistent snapshot. What a decision needs is read in one statement, so its cost does not depend
+on history.
 """
 
 from __future__ import annotations
@@ -433,6 +434,10 @@ class SqliteTransaction:
                 call.durable,
             ),
         )  # fmt: skip
+
+    def disown(self, run: str, call: str) -> None:
+        """Leave a running call in doubt."""
+        self.connection.execute(SQL["disown"], (run, call))
 
     def drop_call(self, run: str, call: str) -> None:
         """Forget one call."""

@@ -212,6 +212,33 @@ def keeps_calls(store: Store) -> None:
     assert store.read(lambda tx: tx.call("run", "call")) is None
 
 
+def leaves_a_call_in_doubt_when_told(store: Store) -> None:
+    """A disowned intent is in doubt although its process lives; an ended call cannot be disowned."""
+    store.transact(lambda tx: tx.put_call(_call(call="other")))
+    store.transact(lambda tx: tx.disown("run", "other"))
+    found = store.read(lambda tx: tx.facts(NEED)).doubtful
+    assert found is not None
+    assert found.in_doubt
+    store.transact(lambda tx: tx.put_call(_call(call="other", state=CallState.DONE)))
+    store.transact(lambda tx: tx.disown("run", "other"))
+    assert store.read(lambda tx: tx.facts(NEED)).doubtful is None
+
+
+def keeps_what_verification_needs(store: Store) -> None:
+    """Pruning leaves anchors, and what was asked while the question is open."""
+
+    def step(tx: Transaction) -> None:
+        tx.put_ticket(_ticket())
+        tx.append(_record(kind=RecordKind.REVIEW, action=""))
+        tx.append(_record(kind=RecordKind.ANCHOR, run="", body={"heads": []}))
+
+    store.transact(step)
+    store.prune(store.read(lambda tx: tx.now_us) + 1_000_000)
+    rows = store.read(lambda tx: list(tx.records(Query(kinds=("review", "anchor")))))
+    assert rows
+    assert not any(row.pruned for row in rows)
+
+
 def looks_calls_up_only_when_asked(store: Store) -> None:
     """A need without a call id finds no call; a live intent of another call is not in doubt."""
     store.transact(lambda tx: tx.put_call(_call(call="other")))
@@ -337,6 +364,8 @@ CASES: tuple[Callable[[Store], None], ...] = (
     counts_failures,
     counts_failures_from_many_threads,
     keeps_calls,
+    leaves_a_call_in_doubt_when_told,
+    keeps_what_verification_needs,
     looks_calls_up_only_when_asked,
     remembers_resources,
     stops_and_demotes_agents,

@@ -29,8 +29,9 @@ SELECT hash FROM journal WHERE writer = ? AND number = ?
 -- name: count_rows
 SELECT count(*) FROM journal
 -- name: prune
-UPDATE journal SET body = NULL WHERE at_us < ? AND body IS NOT NULL
+UPDATE journal SET body = NULL WHERE at_us < ? AND body IS NOT NULL AND kind <> 'anchor'
 AND action NOT IN (SELECT action FROM calls WHERE state <> 'done')
+AND NOT (kind = 'review' AND run IN (SELECT json_extract(document, '$.run') FROM tickets WHERE state = 'pending'))
 -- name: prune_failures
 DELETE FROM failures WHERE at_us < ?
 
@@ -49,6 +50,8 @@ FROM calls WHERE state = 'running' ORDER BY at_us
 INSERT OR REPLACE INTO calls
 (run, call, action, agent, tool, key, state, attempt, owner, ticket, status, reason, why, result, at_us, durable)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+-- name: disown
+UPDATE calls SET owner = '' WHERE run = ? AND call = ? AND state = 'running'
 -- name: drop_call
 DELETE FROM calls WHERE run = ? AND call = ?
 
