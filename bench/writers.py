@@ -33,6 +33,7 @@ import time
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import IO, Any
@@ -206,7 +207,7 @@ def work(folder: Path, way: str, plain: int, durable: int, seconds: float) -> No
             assert maker is not None
             calls.append(maker())
         else:
-            calls.append(lambda it=committer, hard=number >= plain: it.run(insert, durable=hard))
+            calls.append(partial(committer.run, insert, durable=number >= plain))
     for call in calls:
         call()
     before = committer.syncs if committer else 0
@@ -368,10 +369,14 @@ def turns(rounds: int, seconds: float) -> list[Figure]:
 
 
 def alone(seconds: float) -> list[Figure]:
-    """What the committer adds for somebody who is alone, which is nearly always."""
-    bare = measure("busy", 1, seconds, plain=1)[0].at(0.5) * 1e3
-    ours = measure("committer", 1, seconds, plain=1)[0].at(0.5) * 1e3
-    return [Figure("1x1 insert, committer: p50", ours, "us", baseline=bare)]
+    """What taking turns costs somebody who is alone, which is nearly always."""
+    bare, *ours = [
+        measure(way, 1, seconds, plain=1)[0].at(0.5) * 1e3 for way in ("busy", "fairlock", "committer", "broker")
+    ]
+    return [
+        Figure(f"1x1 insert, {way}: p50", value, "us", baseline=bare)
+        for way, value in zip(("fairlock", "committer", "broker"), ours, strict=True)
+    ]
 
 
 def durables(rounds: int, seconds: float) -> list[Figure]:
@@ -406,9 +411,10 @@ def durables(rounds: int, seconds: float) -> list[Figure]:
 
 def side_by_side(rounds: int, seconds: float) -> list[Figure]:
     """What plain callers feel while durable ones write: 8 processes of 3 plain and 1 durable thread."""
-    runs = {
-        way: [measure(way, 8, seconds, plain=3, durable=1)[0] for _ in range(rounds)] for way in ("committer", "full")
-    }
+    runs: dict[str, list[Seen]] = {"committer": [], "full": []}
+    for _ in range(rounds):
+        for way, seens in runs.items():
+            seens.append(measure(way, 8, seconds, plain=3, durable=1)[0])
     names = {"committer": "synced after the lock", "full": "FULL under the lock"}
     figures = []
     for way, seens in runs.items():

@@ -35,6 +35,8 @@ from handrail.run import CALL, RUN, Run
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
 
 class Workspace:
     """An open policy with its store. Made by `handrail.open()`.
@@ -198,7 +200,7 @@ class Guarded:
     def call(self, proposal: Proposal, args: tuple[object, ...], kwargs: dict[str, object]) -> Callable[[], object]:
         """Return the call itself. What runs is what was decided: arguments changed meanwhile are refused."""
         function, decided = self.function, proposal.action.args
-        if not any(isinstance(value, dict | list) for value in decided.values()):
+        if all(type(value) in _SCALARS for value in decided.values()):
             return lambda: function(*args, **kwargs)
 
         def unchanged() -> object:

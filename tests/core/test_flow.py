@@ -151,7 +151,8 @@ def test_retries_with_backoff_then_asks():
 def test_observed_retries_end_too():
     """In observe mode nothing asks, so used-up retries end the action as failed."""
     play = begin(repeatable=True).answer(go(3, observed=True)).answer(Raised(OSError("x"), "it failed"))
-    settle(play, failures=RETRIES_MAX + 1)
+    ended = failed(ACTION, 3, Status.FAILED, Reason.ERROR, "it failed")
+    play.answer(Settled(ended, RETRIES_MAX + 1))
     assert play.outcome.status is Status.FAILED
     assert play.outcome.reason is Reason.RETRIES_EXHAUSTED
 

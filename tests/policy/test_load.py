@@ -475,3 +475,17 @@ def test_the_damaged_policy_was_whole():
 def test_without_declared_zones_any_text_is_one():
     """A policy that declares no zones may compare with any."""
     assert loads("version: 1\nrules: [{id: a, then: ask, when: effect.zone == 'production'}]\n").rules
+
+
+@pytest.mark.parametrize(
+    ("tool", "repeatable"),
+    [
+        ("{do: read, resource: a/1}", True),
+        ("{do: read, resource: a/1, idempotent: false}", False),
+        ("{do: update, resource: a/1}", False),
+        ("{do: update, resource: a/1, idempotent: true}", True),
+    ],
+)
+def test_what_may_be_repeated(tool, repeatable):
+    """Reads may be sent again unless the policy says no; writes only where it says yes."""
+    assert loads(f"version: 1\ntools: {{t: {tool}}}\n").tool("t").repeatable is repeatable

@@ -178,7 +178,7 @@ def _facts(
     if zone is None:
         return facts
     stands = {name: replace(facts.resources.get(name, UNKNOWN_RESOURCE), zone=zone) for name in need.resources}
-    return replace(facts, resources={**facts.resources, **stands})
+    return facts._replace(resources={**facts.resources, **stands})
 
 
 def _zone(policy: CompiledPolicy, said: str) -> str:

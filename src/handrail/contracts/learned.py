@@ -117,6 +117,8 @@ def absorb(mine: Field, theirs: Field, known: Field | None) -> None:
         own, known_child = mine.get(key), known.get(key) if known is not None else None
         if own is not None:
             absorb(own, child, known_child)
+            if known_child is None and before is not None and key is not None and own.generation == child.generation:
+                own.history.credit(MISSING, -before.count(OBJECT))  # found by both, and missing before for both
         elif known_child is None:  # else it was dropped here to make room
             mine.put(key, _credited(copied(child), key, mine, before))
     for key, child in mine.below():
@@ -139,7 +141,8 @@ def absorb(mine: Field, theirs: Field, known: Field | None) -> None:
 def _credited(child: Field, key: str | None, parent: Field, before: Field | None) -> Field:
     """Let a child that is not known to `parent` be missing in every object that `parent` has seen since `before`."""
     if key is not None:
-        child.history.credit(MISSING, parent.count(OBJECT) - (before.count(OBJECT) if before is not None else 0))
+        known = before.count(OBJECT) if before is not None else 0
+        child.history.credit(MISSING, max(0, parent.count(OBJECT) - known))
     return child
 
 

@@ -342,6 +342,7 @@ class Shape:
         For processes that share one stored shape, in one transaction of the store:
 
             stored = Shape.from_json(text)
+            events = [event for event in events if not stored.knows(event)]  # the first to store one raises it
             mine.absorb(stored, known)  # known: the stored shape as this process last left it
             text = mine.to_json()
             known = Shape.from_json(text)
@@ -365,6 +366,10 @@ class Shape:
         while self.fields > FIELDS_MAX:
             self._drop_rarest()
         self._widest = max(self._widest, stored._widest, self.fields)
+
+    def knows(self, event: DriftEvent) -> bool:
+        """Return whether the drift that an event tells of is already part of what was learned here."""
+        return any(field.generation > event.generation and _path(trail) == event.field for trail, field in self._walk())
 
     def _drop_rarest(self) -> None:
         ends = [

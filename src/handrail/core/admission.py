@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from handrail.core.action import Action
 from handrail.core.commands import Admit, Admitted, Ended, Go, Held
@@ -47,26 +48,20 @@ class Desk:
     fresh: Callable[[], str]
 
 
-@dataclass(frozen=True, slots=True)
-class Proposed:
+class Proposed(NamedTuple):
     """What an action would do, as far as its arguments tell; independent of any fact.
 
     Attributes:
         tool: The tool's declaration, None when undeclared.
         effects: The effects; empty when they cannot be told.
         unknown: Why they cannot be told, `""` when they can.
+        writes: Whether the action may change anything; what is not known may.
     """
 
     tool: Tool | None
     effects: tuple[Effect, ...] = ()
     unknown: str = ""
-
-    @property
-    def writes(self) -> bool:
-        """Whether the action may change anything; what is not known may."""
-        if not self.effects:
-            return True
-        return any(effect.verb is not Verb.READ for effect in self.effects)
+    writes: bool = True
 
 
 def propose(policy: Policy, action: Action) -> Proposed:
@@ -75,9 +70,11 @@ def propose(policy: Policy, action: Action) -> Proposed:
     if tool is None:
         return Proposed(None)
     try:
-        return Proposed(tool, tool.effects.of(action.args))
+        effects = tool.effects.of(action.args)
     except EffectError as error:
         return Proposed(tool, (), str(error))
+    reads = bool(effects) and all(effect.verb is Verb.READ for effect in effects)
+    return Proposed(tool, effects, "", not reads)
 
 
 def need_of(action: Action, agent: Agent | None, proposed: Proposed, *, repeated: bool) -> Need:
@@ -244,6 +241,8 @@ def _body(case: Case, decision: Decision) -> dict[str, Json]:
     body["decision"] = decision.verdict.value
     if decision.findings:
         body["findings"] = [finding.to_json() for finding in decision.findings]
+    if case.invalid:
+        body["violations"] = [violation.to_json() for violation in case.invalid]
     if action.parent is not None:
         body["parent"] = action.parent
     return body

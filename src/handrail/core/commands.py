@@ -7,8 +7,8 @@ after it. The list is closed: `Command` is matched exhaustively.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
 from handrail.core.action import Action
 from handrail.core.digest import Json
@@ -20,8 +20,7 @@ from handrail.core.tool import Paired, Tool
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Admit:
+class Admit(NamedTuple):
     """Decide, and record the attempt; when allowed, the intent is on disk once this is answered.
 
     Attributes:
@@ -42,8 +41,7 @@ class Admit:
     ticket: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Consult:
+class Consult(NamedTuple):
     """Make one of Handrail's own calls (`before`, `verify`), journalled as a child. Answered by `Seen` or `Unseen`."""
 
     action: Action
@@ -52,16 +50,14 @@ class Consult:
     scope: Mapping[str, Json]
 
 
-@dataclass(frozen=True, slots=True)
-class Await:
+class Await(NamedTuple):
     """Wait until a ticket is decided, at most `wait_s` seconds. Answered by the seconds that were used."""
 
     ticket: str
     wait_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Invoke:
+class Invoke(NamedTuple):
     """Run the tool. Answered by `Returned` or `Raised`."""
 
     action: Action
@@ -73,15 +69,13 @@ class Roll:
     """Draw a random number in [0, 1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sleep:
+class Sleep(NamedTuple):
     """Wait. Answered by whether it was possible (a running event loop is never blocked)."""
 
     delay_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(NamedTuple):
     """Record how an attempt ended, with everything that follows from it, in one transaction.
 
     Attributes:
@@ -106,8 +100,7 @@ Command: TypeAlias = Admit | Consult | Await | Invoke | Roll | Sleep | Settle
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Go:
+class Go(NamedTuple):
     """The action may run.
 
     Attributes:
@@ -129,8 +122,7 @@ class Go:
     failures: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """The action waits for a person."""
 
     ticket: Ticket
@@ -138,8 +130,7 @@ class Held:
     opened: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """The action does not run: refused, or it already has a terminal outcome."""
 
     outcome: Outcome
@@ -148,8 +139,7 @@ class Ended:
 Admitted: TypeAlias = Go | Held | Ended
 
 
-@dataclass(frozen=True, slots=True)
-class Returned:
+class Returned(NamedTuple):
     """The tool returned.
 
     Attributes:
@@ -170,8 +160,7 @@ class Returned:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Raised:
+class Raised(NamedTuple):
     """The tool raised.
 
     Attributes:
@@ -187,22 +176,19 @@ class Raised:
     retry_after_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """One of Handrail's own calls succeeded."""
 
     value: Json
 
 
-@dataclass(frozen=True, slots=True)
-class Unseen:
+class Unseen(NamedTuple):
     """One of Handrail's own calls failed; the sentence says why."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """What the settlement came to.
 
     Attributes:
@@ -219,8 +205,7 @@ class Settled:
 Answer: TypeAlias = Go | Held | Ended | Seen | Unseen | Returned | Raised | Settled | float | bool
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(NamedTuple):
     """What the edge hands to the flow.
 
     Attributes:
@@ -232,7 +217,7 @@ class Proposal:
 
     action: Action
     tool: Tool | None
-    invalid: tuple[Violation, ...] = field(default=())
+    invalid: tuple[Violation, ...] = ()
     wait_s: float = 0.0
 
 

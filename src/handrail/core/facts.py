@@ -7,8 +7,10 @@ grows.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
 
 from handrail.core.backoff import RETRY_WINDOW_US
 from handrail.core.tool import Access
@@ -106,8 +108,7 @@ class Latch:
     at_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(NamedTuple):
     """What to look up for one decision.
 
     Attributes:
@@ -127,8 +128,7 @@ class Need:
     doubt: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """The answer to a `Need`, at one moment.
 
     Attributes:
@@ -149,7 +149,7 @@ class Facts:
     failed_us: int = 0
     latches: tuple[Latch, ...] = ()
     access: Access | None = None
-    resources: Mapping[str, Resource] = field(default_factory=dict)
+    resources: Mapping[str, Resource] = MappingProxyType({})
 
     @property
     def recent_failures(self) -> int:

@@ -61,7 +61,7 @@ def life(proposal: Proposal) -> Life:
     tool = proposal.tool
     wait_s = proposal.wait_s
     last: Go | None = None
-    cause: BaseException | None = None
+    cause: Outcome | None = None
     while True:
         admitted, before = yield from _admit(proposal, last)
         if isinstance(admitted, Ended):
@@ -74,20 +74,22 @@ def life(proposal: Proposal) -> Life:
         settlement = yield from _execute(tool, admitted, before)
         settled = yield from _ask(Settled, settlement)
         end = settled.outcome
-        if end.status is not Status.RETRY:
+        if settlement.outcome.status is not Status.RETRY:
             return end
         if settled.failures <= RETRIES_MAX:
             refused = yield from _pause(proposal, admitted, end, settled.failures - 1)
             if refused is not None:
                 return refused
         elif admitted.observed:
-            return replace(end, status=Status.FAILED, reason=Reason.RETRIES_EXHAUSTED)
-        last, cause = admitted, end.error
+            return replace(end, reason=Reason.RETRIES_EXHAUSTED)
+        last, cause = admitted, end
 
 
-def _caused(outcome: Outcome, cause: BaseException | None) -> Outcome:
-    """Keep the exception of the attempt before, so that the caller sees why there was another."""
-    return outcome if cause is None or outcome.error is not None else replace(outcome, error=cause)
+def _caused(outcome: Outcome, cause: Outcome | None) -> Outcome:
+    """Keep what the attempt before failed of, so that the caller sees why there was another."""
+    if cause is None:
+        return outcome
+    return replace(outcome, error=outcome.error or cause.error, violations=outcome.violations or cause.violations)
 
 
 def _admit(proposal: Proposal, last: Go | None) -> Generator[Command, Answer, tuple[Go | Held | Ended, Json]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from handrail.core.digest import Json
 
@@ -19,8 +20,7 @@ class RecordKind(StrEnum):
     ANCHOR = "anchor"  # ties this writer's chain to the others
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One row before it is chained.
 
     Attributes:
@@ -43,7 +43,7 @@ class Record:
     resource: str = ""
     status: str = ""
     reason: str = ""
-    body: Mapping[str, Json] = field(default_factory=dict)
+    body: Mapping[str, Json] = {}  # noqa: RUF012 (read-only by its type, and the encoder takes no proxy)
 
 
 @dataclass(frozen=True, slots=True)

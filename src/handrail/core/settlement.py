@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 
+from handrail.core.backoff import RETRIES_MAX
 from handrail.core.commands import Go, Settle, Settled
 from handrail.core.digest import Json
 from handrail.core.effect import Effect
@@ -44,6 +45,8 @@ def settle(tx: Transaction, command: Settle, policy: Policy, learned: Learned = 
     tool = policy.tool(go.action.tool)
     outcome, effects = _bind(command, tool)
     failures = _count(tx, go, outcome)
+    if outcome.status is Status.RETRY and failures > RETRIES_MAX:
+        outcome = _exhausted(outcome)
     if outcome.status is Status.SUCCESS:
         _zones(tx, effects)
     tx.append(_record(command, outcome, effects, tool))
@@ -73,6 +76,12 @@ def _bind(command: Settle, tool: Tool | None) -> tuple[Outcome, tuple[Effect, ..
         )
         status, reason = Status.HUMAN_REVIEW_REQUIRED, Reason.RESOURCE_UNKNOWN
         return replace(outcome, status=status, reason=reason, why=why), effects
+
+
+def _exhausted(outcome: Outcome) -> Outcome:
+    """Name an attempt that no retry follows by what it was; the next admission asks a person."""
+    failed = Status.FAILED if outcome.reason is Reason.ERROR else Status.FAILED_VALIDATION
+    return replace(outcome, status=failed)
 
 
 _COUNTED = frozenset({Status.RETRY, Status.FAILED, Status.FAILED_VALIDATION})

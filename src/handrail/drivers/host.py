@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from handrail.alerts.alert import Alert, AlertKind
 from handrail.core.action import Action, action_key
@@ -77,8 +78,7 @@ def current() -> Execution | None:
     return Execution(action.id, action.id, attempt, action.agent, action.run)
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """The foreign part of an action: what to call, and what its own types say of the result.
 
     Attributes:

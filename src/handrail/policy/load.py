@@ -155,7 +155,7 @@ class _Compiler:
         tool = Tool(
             name,
             compiled,
-            repeatable=spec.idempotent or spec.reads,
+            repeatable=spec.reads if spec.idempotent is None else spec.idempotent,
             ask=spec.ask,
             critical=spec.critical,
             before=before,

@@ -91,7 +91,7 @@ class ToolSpec:
 
     at: Mark
     effects: tuple[EffectSpec, ...] = ()
-    idempotent: bool = False
+    idempotent: bool | None = None
     critical: bool = True
     ask: AskMode = AskMode.DEFAULT
     before: PairedSpec | None = None

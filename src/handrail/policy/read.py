@@ -192,7 +192,7 @@ class Reader:
         return ToolSpec(
             at,
             self._effects(fields, node, what),
-            fields.flag("idempotent", default=False),
+            fields.flag("idempotent", default=False) if "idempotent" in fields else None,
             fields.flag("critical", default=True),
             fields.choice("ask", AskMode, AskMode.DEFAULT),
             self._paired(fields, "before", what),

@@ -78,7 +78,9 @@ def _tool() -> _Schema:
             "effects": _said(
                 {**_list(_object(_effect(), "do")), "minItems": 1}, "Several effects, each with its condition."
             ),
-            "idempotent": _said({"type": "boolean"}, "Whether Handrail may send a failed call again. Default: false."),
+            "idempotent": _said(
+                {"type": "boolean"}, "Whether Handrail may send a failed call again. Default: whether it only reads."
+            ),
             "critical": _said({"type": "boolean"}, "Whether it needs access write. Default: true."),
             "ask": _said(_words(AskMode), "default: update, delete and move ask a person."),
             "before": _said(_paired(), "A read that gives the before-image."),

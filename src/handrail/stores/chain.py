@@ -12,8 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import orjson
 
@@ -38,8 +37,7 @@ def encode(body: object) -> bytes:
         return json.dumps(body, ensure_ascii=True, separators=(",", ":")).encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(NamedTuple):
     """One chained row: what a store writes, and the head that the next one follows.
 
     Attributes:

@@ -43,7 +43,7 @@ def _record(**changes: object) -> Record:
     record = Record(
         RecordKind.ATTEMPT, "action", "run", "agent", "tool", "lead/1", "denied", "rule", {"args": {"n": 2**63}}
     )
-    return replace(record, **changes)  # type: ignore[arg-type]
+    return record._replace(**changes)  # type: ignore[arg-type]
 
 
 def _append(tx: Transaction, record: Record) -> None:
@@ -242,7 +242,7 @@ def keeps_what_verification_needs(store: Store) -> None:
 def looks_calls_up_only_when_asked(store: Store) -> None:
     """A need without a call id finds no call; a live intent of another call is not in doubt."""
     store.transact(lambda tx: tx.put_call(_call(call="other")))
-    facts = store.read(lambda tx: tx.facts(replace(NEED, call="")))
+    facts = store.read(lambda tx: tx.facts(NEED._replace(call="")))
     assert facts.call is None
     assert facts.doubtful is None
 

@@ -49,7 +49,7 @@ def add(
         person = add_reviewer(store, policy, name, secret, old_secret=old)
         verb = "replaced" if replace else "set"
         text = f"The secret of reviewer {name} was {verb}. Whoever knows it can approve what agents ask for."
-        alarm(session, "access", "A reviewer was enrolled", text, {"reviewer": name})
+        alarm(session, "reviewer", "A reviewer was enrolled", text, {"reviewer": name})
         added_us = next(p.added_us for p in store.read(lambda tx: tx.reviewers()) if p.name == name)
     if session.json:
         emit(
