@@ -24,6 +24,7 @@ from handrail.errors import (
     HandrailError,
     Killed,
     NotFoundError,
+    PolicyError,
     ResultNotKept,
     ReviewError,
     ReviewRequired,
@@ -32,7 +33,6 @@ from handrail.errors import (
     ValidationFailed,
 )
 from handrail.opening import open  # noqa: A004 (handrail.open() reads as what it does)
-from handrail.policy.problems import PolicyError
 from handrail.run import Run
 from handrail.workspace import Workspace
 

@@ -2,7 +2,7 @@
 
 HandrailError                    something went wrong; the message says what to do
 |- ConfigurationError            your configuration is wrong
-|  |- PolicyError                handrail.yaml, with line and column (policy/problems.py)
+|  |- PolicyError                handrail.yaml, every problem with line and column
 |- StoreError                    the store cannot be used; nothing ran unguarded
 |  |- StoreVersionError          written by a newer Handrail
 |- NotFoundError                 no such ticket, action, run, agent
@@ -18,6 +18,8 @@ Killed                           the agent was stopped; a BaseException, so that
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from handrail.core.outcome import Outcome
 
 
@@ -30,6 +32,40 @@ class HandrailError(Exception):
 
 class ConfigurationError(HandrailError):
     """The configuration is wrong. Run `handrail policy check`."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        line: Line in the file, counted from 1; 0 for the file as a whole.
+        column: Column in the line, counted from 1; 0 for the file as a whole.
+        message: What is wrong and what to do, safe to print.
+    """
+
+    line: int
+    column: int
+    message: str
+
+
+class PolicyError(ConfigurationError):
+    """The policy does not load, so nothing runs. Every problem is listed.
+
+    Attributes:
+        source: The file's name.
+        problems: All problems, in the order of the file.
+    """
+
+    def __init__(self, source: str, problems: tuple[Problem, ...]) -> None:
+        self.source = source
+        self.problems = problems
+        super().__init__("\n".join(_shown(source, problem) for problem in problems))
+
+
+def _shown(source: str, problem: Problem) -> str:
+    where = f"{source}:{problem.line}:{problem.column}" if problem.line else source
+    return f"{where}: {problem.message}"
 
 
 class StoreError(HandrailError):

@@ -1,5 +1,6 @@
 from handrail.errors import ConfigurationError
-from handrail.policy.problems import NOWHERE, Mark, PolicyError, Problems
+from handrail.errors import PolicyError
+from handrail.policy.problems import NOWHERE, Mark, Problems
 
 
 def test_problems_are_listed_in_the_order_of_the_file():

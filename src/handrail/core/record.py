@@ -43,7 +43,7 @@ class Record(NamedTuple):
     resource: str = ""
     status: str = ""
     reason: str = ""
-    body: Mapping[str, Json] = {}  # noqa: RUF012 (read-only by its type, and the encoder takes no proxy)
+    body: Mapping[str, Json] = {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,7 @@ from pathlib import Path
 from handrail.core.text import safe
 from handrail.doctor.exam import Exam
 from handrail.doctor.finding import Finding, Level, count, error, ok, warning
-from handrail.errors import ConfigurationError
-from handrail.policy.problems import PolicyError
+from handrail.errors import ConfigurationError, PolicyError
 
 NAME = "policy"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from handrail.errors import PolicyError, Problem
 from handrail.policy.compiled import CompiledPolicy
 from handrail.policy.load import load, loads
-from handrail.policy.problems import PolicyError, Problem
 
 __all__ = ["CompiledPolicy", "PolicyError", "Problem", "load", "loads"]

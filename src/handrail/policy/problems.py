@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from handrail.core.text import safe
-from handrail.errors import ConfigurationError
+from handrail.errors import PolicyError, Problem
 
 PROBLEMS_MAX = 200
 """Problems that are kept; a file with more is broken in one place that repeats."""
@@ -20,40 +19,6 @@ class Mark(NamedTuple):
 
 
 NOWHERE = Mark(0, 0)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Problem:
-    """One thing that is wrong.
-
-    Attributes:
-        line: Line in the file, counted from 1; 0 for the file as a whole.
-        column: Column in the line, counted from 1; 0 for the file as a whole.
-        message: What is wrong and what to do, safe to print.
-    """
-
-    line: int
-    column: int
-    message: str
-
-
-class PolicyError(ConfigurationError):
-    """The policy does not load, so nothing runs. Every problem is listed.
-
-    Attributes:
-        source: The file's name.
-        problems: All problems, in the order of the file.
-    """
-
-    def __init__(self, source: str, problems: tuple[Problem, ...]) -> None:
-        self.source = source
-        self.problems = problems
-        super().__init__("\n".join(_shown(source, problem) for problem in problems))
-
-
-def _shown(source: str, problem: Problem) -> str:
-    where = f"{source}:{problem.line}:{problem.column}" if problem.line else source
-    return f"{where}: {problem.message}"
 
 
 class Problems:
