@@ -118,7 +118,7 @@ def admit(tx: Transaction, command: Admit, desk: Desk, proposed: Proposed) -> Ad
         if ended is not None:
             return ended
     if earlier is not None:
-        action = replace(action, id=earlier.action)
+        action = action._replace(id=earlier.action)
         attempt = max(attempt, earlier.attempt + (earlier.state is not CallState.HELD))
         ticket = ticket or earlier.ticket
     if facts.resources:
@@ -141,7 +141,9 @@ def decide(gates: Sequence[Gate], case: Case) -> Decision:
     findings: list[Finding] = []
     for gate in gates:
         try:
-            findings += gate.judge(case)
+            found = gate.judge(case)
+            if found:
+                findings += found
         except Exception as error:  # noqa: BLE001 (a gate is foreign code: whatever it raises denies)
             why = f"The gate '{gate.name}' failed ({type(error).__name__}: {error}), so nothing runs. Fix the gate."
             findings.append(Finding(gate.name, "error", Verdict.DENY, why, reason=Reason.GATE_ERROR))
@@ -194,7 +196,7 @@ def remembered(effect: Effect, facts: Facts) -> Effect:
     known = facts.resources.get(effect.resource, UNKNOWN_RESOURCE)
     if (effect.zone is not None or known.zone is None) and not known.labels:
         return effect
-    return replace(effect, zone=effect.zone or known.zone, labels=tuple(sorted(known.labels)))
+    return effect._replace(zone=effect.zone or known.zone, labels=tuple(sorted(known.labels)))
 
 
 def _conclude(

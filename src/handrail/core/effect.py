@@ -6,8 +6,8 @@ whichever tool does it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from handrail.core.digest import Json
 
@@ -31,8 +31,7 @@ DESTRUCTIVE = frozenset({Verb.UPDATE, Verb.DELETE, Verb.MOVE})
 """Verbs that overwrite or remove what was there: they ask unless the policy relaxes them (promise 4.1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(NamedTuple):
     """One effect of one action.
 
     Attributes:

@@ -17,7 +17,6 @@ only the edge raises.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import replace
 from typing import TypeAlias, TypeVar
 
 from handrail.core.action import Action
@@ -81,7 +80,7 @@ def life(proposal: Proposal) -> Life:
             if refused is not None:
                 return refused
         elif admitted.observed:
-            return replace(end, reason=Reason.RETRIES_EXHAUSTED)
+            return end._replace(reason=Reason.RETRIES_EXHAUSTED)
         last, cause = admitted, end
 
 
@@ -89,7 +88,7 @@ def _caused(outcome: Outcome, cause: Outcome | None) -> Outcome:
     """Keep what the attempt before failed of, so that the caller sees why there was another."""
     if cause is None:
         return outcome
-    return replace(outcome, error=outcome.error or cause.error, violations=outcome.violations or cause.violations)
+    return outcome._replace(error=outcome.error or cause.error, violations=outcome.violations or cause.violations)
 
 
 def _admit(proposal: Proposal, last: Go | None) -> Generator[Command, Answer, tuple[Go | Held | Ended, Json]]:
@@ -170,7 +169,7 @@ def _raised(action: Action, tool: Tool | None, go: Go, answer: Raised) -> Outcom
     else:
         status = Status.RETRY if tool is not None and tool.repeatable else Status.FAILED
         end = failed(action, go.attempt, status, Reason.ERROR, answer.why)
-    return replace(end, error=answer.error, retry_after_s=answer.retry_after_s)
+    return end._replace(error=answer.error, retry_after_s=answer.retry_after_s)
 
 
 def _invalid(action: Action, tool: Tool | None, go: Go, violations: tuple[Violation, ...]) -> Outcome:
@@ -180,7 +179,7 @@ def _invalid(action: Action, tool: Tool | None, go: Go, violations: tuple[Violat
     if len(violations) > 1:
         why += f" ({len(violations) - 1} more.)"
     end = failed(action, go.attempt, Status.RETRY if repeat else Status.FAILED_VALIDATION, reason, why)
-    return replace(end, violations=violations)
+    return end._replace(violations=violations)
 
 
 def _pause(proposal: Proposal, go: Go, end: Outcome, retry: int) -> Generator[Command, Answer, Outcome | None]:
@@ -195,7 +194,7 @@ def _pause(proposal: Proposal, go: Go, end: Outcome, retry: int) -> Generator[Co
         f"{end.why} It was not repeated: waiting would block the running event loop. "
         "Declare the tool with `async def`, or call it from a thread."
     )
-    refusal = replace(end, status=Status.FAILED, reason=Reason.WOULD_BLOCK, why=why)
+    refusal = end._replace(status=Status.FAILED, reason=Reason.WOULD_BLOCK, why=why)
     settled = yield from _ask(Settled, Settle(go, refusal))
     return settled.outcome
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from handrail.core.digest import Json
 
@@ -69,8 +70,7 @@ class Violation:
         return {"check": self.check, "path": self.path, "why": self.why}
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """The end of an action, or of one attempt.
 
     Attributes:
@@ -94,9 +94,9 @@ class Outcome:
     action: str = ""
     attempt: int = 0
     ticket: str | None = None
-    value: object = field(default=None, compare=False)
+    value: object = None
     kept: bool = True
     violations: tuple[Violation, ...] = ()
     replayed: bool = False
-    error: BaseException | None = field(default=None, compare=False, repr=False)
+    error: BaseException | None = None
     retry_after_s: float = 0.0

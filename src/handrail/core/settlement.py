@@ -75,13 +75,13 @@ def _bind(command: Settle, tool: Tool | None) -> tuple[Outcome, tuple[Effect, ..
             f"Look it up, then run: handrail log resolve {action.id}"
         )
         status, reason = Status.HUMAN_REVIEW_REQUIRED, Reason.RESOURCE_UNKNOWN
-        return replace(outcome, status=status, reason=reason, why=why), effects
+        return outcome._replace(status=status, reason=reason, why=why), effects
 
 
 def _exhausted(outcome: Outcome) -> Outcome:
     """Name an attempt that no retry follows by what it was; the next admission asks a person."""
     failed = Status.FAILED if outcome.reason is Reason.ERROR else Status.FAILED_VALIDATION
-    return replace(outcome, status=failed)
+    return outcome._replace(status=failed)
 
 
 _COUNTED = frozenset({Status.RETRY, Status.FAILED, Status.FAILED_VALIDATION})

@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from handrail.alerts.alert import Alert, AlertKind
@@ -183,7 +183,7 @@ class Host:
         why = str(error) if store else f"Handrail failed ({type(error).__name__}: {safe(error)}), so nothing ran."
         reason = Reason.STORE if store else Reason.GATE_ERROR
         outcome = failed(command.action, command.attempt, Status.DENIED, reason, why)
-        return Ended(replace(outcome, error=error))
+        return Ended(outcome._replace(error=error))
 
     def lost(self, command: Settle, error: Exception) -> StoreError:
         """Return the error for an outcome that could not be recorded: it is in doubt, never a success."""

@@ -88,7 +88,8 @@ class Learner:
         if tool is not None and tool.secrets:
             result = tool.redact({"result": result})["result"]
         events, due = lesson.observe(result)
-        return lesson if due else None, Learned(events=tuple(_body(event) for event in events))
+        learned = Learned(events=tuple(map(_body, events))) if events else NOTHING_LEARNED
+        return lesson if due else None, learned
 
     def flush(self, store: Store) -> None:
         """Store what is not stored yet."""

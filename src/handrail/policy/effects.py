@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from handrail.core.digest import Json
@@ -75,7 +75,7 @@ class DeclaredEffects:
         return tuple(
             effect
             if effect.bound or one.resource is None
-            else replace(effect, resource=self._id(one.resource, scope), bound=True)
+            else effect._replace(resource=self._id(one.resource, scope), bound=True)
             for one, effect in zip(chosen, effects, strict=True)
         )
 
