@@ -308,6 +308,7 @@ def set_thing(id: str) -> str:
     return id
 with hr.run("bot", id="run"):
     set_thing("parent")
+    hr.store.read(lambda tx: tx.latches())  # a reading connection is open when the process forks
     children = []
     for n in range(3):
         pid = os.fork()
@@ -319,6 +320,7 @@ with hr.run("bot", id="run"):
         children.append(pid)
     for m in range(5):
         set_thing(f"p.{{m}}")
+    hr.store.read(lambda tx: tx.latches())
     assert all(os.waitpid(pid, 0)[1] == 0 for pid in children)
 hr.close()
 """

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handrail.contracts.drift import (
@@ -52,6 +52,7 @@ trees = st.builds(
 
 
 @given(trees)
+@settings(deadline=None)
 def test_what_was_written_is_read(tree):
     """Through JSON and back nothing is lost, and a copy shares nothing."""
     state = written(tree)
@@ -127,6 +128,7 @@ def sums(tree):
 
 
 @given(trees, trees)
+@settings(deadline=None)
 def test_trees_add_in_any_order(one, two):
     """Apart means: there is nothing that both know."""
     first, second = copied(one), copied(two)

@@ -231,6 +231,7 @@ def test_a_field_that_was_quiet_is_forgiven():
 
 
 @given(st.lists(json_values, max_size=2 * BLOCK))
+@settings(deadline=None)
 def test_no_json_value_raises(results):
     """And every state can be stored, read and said."""
     shape = Shape("t")
@@ -330,9 +331,22 @@ def test_of_keys_only_so_many_are_read():
                 reads += 1
                 yield key
 
-    shape = learned([{f"{i}": i for i in range(FIELDS_MAX - 1)}])
-    shape.observe(Counted({f"new {i}": i for i in range(10_000)}))
+    shape = Shape("t")
+    shape.observe({"inner": Counted(dict.fromkeys(range(10_000))), "other": Counted(dict.fromkeys(range(10_000)))})
     assert reads <= shapes.KEYS_READ_MAX
+    assert shape.unwatched == 1
+
+
+def test_all_fields_there_ever_were_share_the_bound(monkeypatch):
+    """Also after some were dropped: they had their chance to be wrong."""
+    shared = []
+    monkeypatch.setattr(shapes, "departure", lambda *_, fields, **__: shared.append(fields))
+    shape = Shape("t")
+    events(shape, [{f"{i} {j}": 1 for j in range(100)} for i in range(3 * LEARNED_MIN)])
+    assert shape.fields < FIELDS_MAX
+    shared.clear()
+    events(Shape.from_json(shape.to_json()), [{}] * BLOCK)
+    assert set(shared) == {FIELDS_MAX}
 
 
 def test_a_crowded_top_level_goes_before_what_is_inside():

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -25,10 +24,11 @@ from handrail.core.store import Denial, Query, Step, Verification
 from handrail.core.ticket import Grant, Reviewer, Ticket, TicketState
 from handrail.core.tool import Access
 from handrail.errors import StoreError, StoreVersionError
-from handrail.stores import documents
+from handrail.stores import documents, forks
 from handrail.stores.chain import ANCHOR_EVERY, Link, Verifier, anchor, link, row_of, stored
 from handrail.stores.committer import Committer, NotDurableError, WriteFailedError
 from handrail.stores.fairlock import FairLock
+from handrail.stores.reader import Reader
 from handrail.stores.sql import migrations, queries
 from handrail.stores.writers import Process, alive, this_process
 
@@ -54,12 +54,12 @@ class SqliteStore:
     """
 
     def __init__(self, path: Path, clock_us: Callable[[], int] | None = None) -> None:
-        self.path = path.absolute()
+        self.path = path.resolve()
         self._given_clock = clock_us
-        self._reader: sqlite3.Connection | None = None
-        self._reading = threading.Lock()
         self._closed = False
-        self._reset()
+        self._reader = Reader(self._connect)
+        self.after_fork_in_child()
+        forks.watch(self)
         with _faults(self.path):
             _make_private(self.path)
             self._committer = Committer(self._connect, FairLock(self.path.with_name(self.path.name + ".lock")))
@@ -67,9 +67,8 @@ class SqliteStore:
             self._committer.run(_migrate, durable=True)
             self._base_us = max(time.time_ns() // 1_000, self.read(lambda tx: tx.last_us())) - _ticks_us()  # type: ignore[attr-defined]
 
-    def _reset(self) -> None:
+    def after_fork_in_child(self) -> None:
         """Begin a chain of our own: at opening, and in a forked child."""
-        self._pid = os.getpid()
         self.writer = secrets.token_hex(6)
         OPEN_WRITERS.add(self.writer)
         self.head: Link | None = None
@@ -116,9 +115,6 @@ class SqliteStore:
     def _work(self, step: Step[T]) -> Callable[[sqlite3.Connection], T]:
         if self._closed:
             raise StoreError("The store is closed. Open Handrail again.")
-        if self._pid != os.getpid():
-            self._reader = None
-            self._reset()
 
         def work(connection: sqlite3.Connection) -> T:
             tx = SqliteTransaction(connection, self)
@@ -132,21 +128,8 @@ class SqliteStore:
 
     def read(self, step: Step[T]) -> T:
         """Run a reading step on a snapshot."""
-        with _faults(self.path), self._reading:
-            if self._closed:
-                raise StoreError("The store is closed. Open Handrail again.")
-            if self._pid != os.getpid():
-                self._reader = None
-                self._reset()
-            if self._reader is None:
-                self._reader = self._connect()
-                self._reader.execute("PRAGMA query_only = ON")
-                self._reader.execute("PRAGMA busy_timeout = 5000")
-            self._reader.execute("BEGIN")
-            try:
-                return step(SqliteTransaction(self._reader, self))
-            finally:
-                self._reader.execute("ROLLBACK")
+        with _faults(self.path):
+            return self._reader.run(lambda connection: step(SqliteTransaction(connection, self)))
 
     def verify(self, progress: Callable[[int, int], None] | None = None) -> Verification:
         """Check every chain, payload digest and anchor."""
@@ -176,14 +159,17 @@ class SqliteStore:
         """Write a consistent copy to `path`, which must not exist."""
         if path.exists():
             raise StoreError(f"{path} already exists. Name a new file.")
+
+        def copy(connection: sqlite3.Connection) -> None:
+            target = sqlite3.connect(path)
+            try:
+                connection.backup(target)
+            finally:
+                target.close()
+
         with _faults(path):
             _make_private(path)
-            source, target = self._connect(), sqlite3.connect(path)
-            try:
-                source.backup(target)
-            finally:
-                source.close()
-                target.close()
+            self._reader.run(copy)
 
     def close(self) -> None:
         """Wait for what is under way, and release everything."""
@@ -192,8 +178,7 @@ class SqliteStore:
         self._closed = True
         self._committer.close()
         OPEN_WRITERS.discard(self.writer)
-        if self._reader is not None and self._pid == os.getpid():
-            self._reader.close()
+        self._reader.close()
 
 
 def _ticks_us() -> int:
