@@ -169,8 +169,8 @@ class Host:
     def settled(self, command: Settle, answer: Settled) -> Settled:
         """Tell people what a settlement raised."""
         tool = command.go.action.tool
-        for sentence in answer.drift:
-            self._alert(AlertKind.DRIFT, f"The results of {tool} drift", sentence, {"tool": tool})
+        if answer.drift:  # one alert for all fields: what leaves at once most likely has one cause
+            self._alert(AlertKind.DRIFT, f"The results of {tool} drift", " ".join(answer.drift), {"tool": tool})
         return answer
 
     def _alert(self, kind: AlertKind, title: str, text: str, fields: Mapping[str, str]) -> None:
