@@ -13,16 +13,15 @@
 Every random number comes from a seed, so all figures but the cost are the same in every run.
 """
 
-import argparse
 import json
 import math
-import sys
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
 from random import Random
 from statistics import median
 from typing import Any
+
+from figures import Figure, at_most, options, report
 
 from handrail.contracts.drift import BLOCK, FALSE_EVENT_RATE, NULL, NUMBER, History, departure
 from handrail.contracts.shapes import DriftEvent, Shape
@@ -30,20 +29,6 @@ from handrail.contracts.shapes import DriftEvent, Shape
 RESULTS = 100_000
 Value = Any
 Result = dict[str, Value]
-
-
-@dataclass(frozen=True)
-class Figure:
-    figure: str
-    value: float
-    unit: str
-    baseline: float | None = None
-    bar: float | None = None
-    holds: bool | None = None
-
-
-def at_most(figure: str, value: float, unit: str, bar: float, baseline: float | None = None) -> Figure:
-    return Figure(figure, value, unit, baseline, bar, value <= bar)
 
 
 def lead(random: Random) -> Result:
@@ -333,12 +318,9 @@ def cost(rounds: int) -> list[Figure]:
     return figures
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="one object a figure")
-    parser.add_argument("--quick", action="store_true", help="under 40 seconds")
-    args = parser.parse_args()
-    quick = args.quick
+def main() -> None:
+    chosen = options(__doc__ or "")
+    quick = chosen.quick
     figures = [
         *stationary(3 if quick else 20),
         *nulls(20 if quick else 200),
@@ -347,19 +329,8 @@ def main() -> int:
         *unproven(1 if quick else 5, RESULTS // (5 if quick else 1)),
         *cost(3 if quick else 10),
     ]
-    for figure in figures:
-        print(json.dumps(vars(figure)) if args.json else as_text(figure))
-    return 0 if all(figure.holds is not False for figure in figures) else 1
-
-
-def as_text(figure: Figure) -> str:
-    text = f"{figure.figure:92} {figure.value:10.4g} {figure.unit}"
-    if figure.baseline is not None:
-        text += f"  (baseline {figure.baseline:.4g})"
-    if figure.bar is not None:
-        text += f"  bar {figure.bar:g}: {'holds' if figure.holds else 'BROKEN'}"
-    return text
+    report(figures, as_json=chosen.json)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

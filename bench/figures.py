@@ -35,6 +35,11 @@ class Figure:
         return self.bar is None or self.value <= self.bar
 
 
+def at_most(figure: str, value: float, unit: str, bar: float, baseline: float | None = None) -> Figure:
+    """Return a figure with a bar."""
+    return Figure(figure, value, unit, baseline, bar)
+
+
 def options(description: str) -> argparse.Namespace:
     """Read `--json` and `--quick`."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -53,9 +58,9 @@ def report(figures: Iterable[Figure], *, as_json: bool) -> None:
 
 
 def _line(figure: Figure) -> str:
-    text = f"{figure.figure:<58} {figure.value:>10.2f} {figure.unit}"
+    text = f"{figure.figure:<72} {figure.value:>10.4g} {figure.unit}"
     if figure.baseline is not None:
-        text += f"  (bare: {figure.baseline:.2f})"
+        text += f"  (bare: {figure.baseline:.4g})"
     if figure.bar is not None:
         text += f"  bar {figure.bar:g}: {'holds' if figure.holds else 'BROKEN'}"
     return text

@@ -1,6 +1,6 @@
 """How long `import handrail` and `handrail --version` take, beside a bare interpreter in the same run.
 
-    python bench/start.py [--quick] [--json]
+python bench/start.py [--quick] [--json]
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ def measure(*, quick: bool) -> Iterator[Figure]:
     ]
     bare = wall_ms([sys.executable, "-c", "pass"], count)
     yield Figure("import handrail: median", statistics.median(told), "ms", None, 150)
-    yield Figure("handrail --version: median", wall_ms([sys.executable, "-m", "handrail", "--version"], count), "ms", bare, 250)
+    yield Figure(
+        "handrail --version: median", wall_ms([sys.executable, "-m", "handrail", "--version"], count), "ms", bare, 250
+    )
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ All ways are measured in one run, in turns, so that ratios mean something on a m
 longest wait of all is taken from the best run: what the machine or its disk adds now and then is not the lock's.
 """
 
-import argparse
 import fcntl
 import json
 import os
@@ -38,6 +37,8 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import IO, Any
+
+from figures import Figure, at_most, options, report
 
 from handrail.stores.committer import Committer
 from handrail.stores.fairlock import FairLock
@@ -324,20 +325,6 @@ def wait_ready(process: "subprocess.Popen[bytes]") -> None:
         raise SystemExit("a measured process did not start")
 
 
-@dataclass
-class Figure:
-    figure: str
-    value: float
-    unit: str
-    baseline: float | None = None
-    bar: float | None = None
-    holds: bool | None = None
-
-
-def at_most(figure: str, value: float, unit: str, bar: float, baseline: float | None = None) -> Figure:
-    return Figure(figure, value, unit, baseline, bar, value <= bar)
-
-
 def turns(rounds: int, seconds: float) -> list[Figure]:
     """The first part."""
     runs: dict[str, list[Seen]] = {way: [] for way in WAYS}
@@ -429,30 +416,16 @@ def side_by_side(rounds: int, seconds: float) -> list[Figure]:
     return figures
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="one object a figure")
-    parser.add_argument("--quick", action="store_true", help="under 40 seconds")
-    args = parser.parse_args()
-    rounds, seconds = (1, 0.5) if args.quick else (3, 3.0)
+def main() -> None:
+    chosen = options(__doc__ or "")
+    rounds, seconds = (1, 0.5) if chosen.quick else (3, 3.0)
     figures = [
         *turns(rounds, seconds),
         *alone(seconds),
         *durables(rounds, seconds),
         *side_by_side(rounds, seconds),
     ]
-    for figure in figures:
-        print(json.dumps(vars(figure)) if args.json else as_text(figure))
-    return 0 if all(figure.holds is not False for figure in figures) else 1
-
-
-def as_text(figure: Figure) -> str:
-    text = f"{figure.figure:72} {figure.value:12.4g} {figure.unit}"
-    if figure.baseline is not None:
-        text += f"  (baseline {figure.baseline:.4g})"
-    if figure.bar is not None:
-        text += f"  bar {figure.bar:g}: {'holds' if figure.holds else 'BROKEN'}"
-    return text
+    report(figures, as_json=chosen.json)
 
 
 if __name__ == "__main__":
@@ -461,4 +434,4 @@ if __name__ == "__main__":
     elif sys.argv[1:2] == ["--work"]:
         work(Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), float(sys.argv[6]))
     else:
-        sys.exit(main())
+        main()
