@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Self
+
+from handrail.errors import ConfigurationError
+
+_GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 RUN: ContextVar[Run | None] = ContextVar("handrail_run", default=None)
 CALL: ContextVar[str | None] = ContextVar("handrail_call", default=None)
@@ -29,8 +34,24 @@ class Run:
         self.wait_s = wait_s
         self._tokens: list[Token[Run | None]] = []
 
+    @property
+    def open(self) -> bool:
+        """Whether it has begun and not ended; a task that outlives its run may do nothing more in it."""
+        return bool(self._tokens)
+
     def __enter__(self) -> Self:
-        """Begin: guarded calls in this context belong to this run."""
+        """Begin: guarded calls in this context belong to this run.
+
+        Raises:
+            ConfigurationError: It is begun inside a generator, where another run could come between under its name.
+        """
+        frame = inspect.currentframe()
+        caller = frame.f_back if frame is not None else None
+        if caller is not None and caller.f_code.co_flags & _GENERATOR:
+            raise ConfigurationError(
+                "A run cannot begin inside a generator: while it pauses, other code would act in the run's name. "
+                "Begin it where the generator is used."
+            )
         self._tokens.append(RUN.set(self))
         return self
 
@@ -46,7 +67,12 @@ class Run:
 
         Args:
             id: Unique inside the run, for one call. The same id with other arguments is refused.
+
+        Raises:
+            ConfigurationError: The id is empty.
         """
+        if not id:
+            raise ConfigurationError("A call id must not be empty: it is what makes two calls the same.")
         token = CALL.set(id)
         try:
             yield

@@ -18,7 +18,7 @@ from handrail.contracts.results import compile_result
 from handrail.core.action import Action, action_key
 from handrail.core.admission import Desk
 from handrail.core.commands import Proposal
-from handrail.core.digest import Json, NotJson, to_json
+from handrail.core.digest import Json, NotJson, canonical, to_json
 from handrail.core.outcome import Outcome, Reason, Status, Violation
 from handrail.core.policy import Gate, Policy
 from handrail.core.record import Record, RecordKind
@@ -122,7 +122,7 @@ class Workspace:
         """
         name = f"handoff:{contract.name}"
         run = RUN.get()
-        if run is None or run.workspace is not self:
+        if run is None or run.workspace is not self or not run.open:
             raise Denied(outside(self, name, run))
         parsed, violations = _parsed(contract, value)
         status = Status.FAILED_VALIDATION if violations else Status.SUCCESS
@@ -200,11 +200,12 @@ class Guarded:
     def call(self, proposal: Proposal, args: tuple[object, ...], kwargs: dict[str, object]) -> Callable[[], object]:
         """Return the call itself. What runs is what was decided: arguments changed meanwhile are refused."""
         function, decided = self.function, proposal.action.args
-        if all(type(value) in _SCALARS for value in decided.values()):
+        given = (*args, *kwargs.values())
+        if all(type(value) in _SCALARS for value in given):
             return lambda: function(*args, **kwargs)
 
         def unchanged() -> object:
-            if to_json(self.arguments.bind(args, kwargs)) != decided:
+            if canonical(to_json(self.arguments.bind(args, kwargs))) != canonical(dict(decided)):
                 raise RuntimeError(f"the arguments of '{self.name}' were changed after the decision; nothing was done")
             return function(*args, **kwargs)
 
@@ -214,7 +215,7 @@ class Guarded:
         """Turn a Python call into a proposal; refuse it outside a run."""
         bound = self.arguments.bind(args, kwargs)
         run = RUN.get()
-        if run is None or run.workspace is not self.workspace:
+        if run is None or run.workspace is not self.workspace or not run.open:
             raise Denied(outside(self.workspace, self.name, run))
         violations = self.arguments.check(bound)
         policy = self.workspace.policy
@@ -241,7 +242,9 @@ class Guarded:
 
 def outside(workspace: Workspace, name: str, run: Run | None) -> Outcome:
     """Record a call outside any run of this workspace, and return its refusal."""
-    where = "outside a run" if run is None else "in a run of another workspace"
+    where = "outside a run"
+    if run is not None:
+        where = "after its run had ended" if run.workspace is workspace else "in a run of another workspace"
     why = f"'{name}' was called {where}. Call it inside: with hr.run(agent=…):"
     record = Record(
         RecordKind.ATTEMPT, new_id(), tool=name, status=Status.DENIED, reason=Reason.NO_RUN, body={"why": why}

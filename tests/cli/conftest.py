@@ -68,8 +68,7 @@ class Project:
 
     def decide(self, *args, by="kim@example.com"):
         """Run a command that asks for a secret."""
-        who = "--by" if args[:2] == ("log", "resolve") else "--as"
-        return self.run(*args, who, by, "--secret-stdin", input=SECRETS[by] + "\n")
+        return self.run(*args, "--as", by, "--secret-stdin", input=SECRETS[by] + "\n")
 
     def enroll(self):
         """Give every reviewer a secret."""
@@ -135,7 +134,9 @@ class Project:
             "def new(id: str, env: str = 'stage') -> dict: os._exit(9)\n"
             "with hr.run(agent=sys.argv[1], id=sys.argv[2]) as run, run.call(sys.argv[3]): new(sys.argv[4], sys.argv[5])\n"
         )
-        ended = subprocess.run([sys.executable, "-c", script, AGENT, run, call, id, env], cwd=self.folder, check=False)
+        ended = subprocess.run(
+            [sys.executable, "-c", script, AGENT, run, call, id, env], cwd=self.folder, check=False, timeout=60
+        )
         assert ended.returncode == 9
         return json.loads(self.ok("log", "--run", run, "--json").splitlines()[-1])["action"]
 

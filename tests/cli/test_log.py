@@ -139,7 +139,7 @@ def test_an_action_in_doubt_is_resolved_by_a_person(staffed):
     """As failed: the same action, and the same call, may run again."""
     action = staffed.die()
     assert isinstance(staffed.call("crm.new", id="lead-9", run="run-e"), handrail.ReviewRequired)
-    result = staffed.decide("log", "resolve", action, "--as", "failed", "--note", "it is not there")
+    result = staffed.decide("log", "resolve", action, "--outcome", "failed", "--note", "it is not there")
     assert result.exit_code == 0, result.output
     assert "may run again" in result.stdout
     last = rows(staffed)[-1]
@@ -147,13 +147,23 @@ def test_an_action_in_doubt_is_resolved_by_a_person(staffed):
     assert (last["body"]["by"], last["body"]["note"]) == ("kim@example.com", "it is not there")
     assert staffed.call("crm.new", id="lead-9", run="run-e") == {"id": "lead-9"}
     assert staffed.call("crm.new", id="lead-9", run="run-d", call="c") == {"id": "lead-9"}
-    assert staffed.decide("log", "resolve", action, "--as", "failed").exit_code == 1
+    assert staffed.decide("log", "resolve", action, "--outcome", "failed").exit_code == 1
+
+
+def test_typed_as_messages_print_it_it_says_what_to_type_next(staffed):
+    """`handrail log resolve ID`, as doctor and refusals have it."""
+    action = staffed.die()
+    result = staffed.run("log", "resolve", action)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"\n  handrail log resolve {action} --outcome success --as NAME " in result.stderr
+    assert f"\n  handrail log resolve {action} --outcome failed --as NAME " in result.stderr
+    assert staffed.run("log", "resolve", "no-such").exit_code == 4
 
 
 def test_resolved_as_success_the_same_call_does_not_run_again(staffed):
     """The same action under another call may."""
     action = staffed.die()
-    told = staffed.decide("log", "resolve", action, "--as", "success", "--json")
+    told = staffed.decide("log", "resolve", action, "--outcome", "success", "--json")
     assert json.loads(told.stdout) == {
         "action": action,
         "status": "success",
@@ -171,7 +181,7 @@ def test_a_success_that_a_person_found_is_remembered_of_the_resource(staffed):
     ticket = staffed.hold()
     staffed.decide("review", "approve", ticket)
     action = _die_updating(staffed, script_id)
-    assert staffed.decide("log", "resolve", action, "--as", "success").exit_code == 0
+    assert staffed.decide("log", "resolve", action, "--outcome", "success").exit_code == 0
     # no zone is said now, but the lead is known to stand in production
     held = staffed.call("mail.send", to="x")
     assert held == {}
@@ -192,7 +202,7 @@ def _die_updating(project, id):
         "def update(id: str, company_size: int, note: str = '', env: str = 'stage') -> dict: os._exit(9)\n"
         f"with hr.run('lead-enricher', id='run-u') as run, run.call('c'): update({id!r}, 40, env='live')\n"
     )
-    ended = subprocess.run([sys.executable, "-c", script], cwd=project.folder, check=False)
+    ended = subprocess.run([sys.executable, "-c", script], cwd=project.folder, check=False, timeout=60)
     assert ended.returncode == 9
     return rows(project, "--run", "run-u")[-1]["action"]
 
@@ -201,24 +211,24 @@ def test_a_resource_that_could_not_be_told_is_resolved_too(staffed):
     """The call then has its outcome."""
     assert isinstance(staffed.call("crm.new", id="lost", run="run-l", call="c"), handrail.ReviewRequired)
     action = rows(staffed, "--run", "run-l")[-1]["action"]
-    assert staffed.decide("log", "resolve", action, "--as", "success").exit_code == 0
+    assert staffed.decide("log", "resolve", action, "--outcome", "success").exit_code == 0
     assert isinstance(staffed.call("crm.new", id="lost", run="run-l", call="c"), handrail.ResultNotKept)
-    assert staffed.decide("log", "resolve", action, "--as", "success").exit_code == 1
+    assert staffed.decide("log", "resolve", action, "--outcome", "success").exit_code == 1
 
 
 def test_what_is_not_in_doubt_is_not_resolved(staffed):
     """A success, a refusal, what still runs, and a wrong secret."""
     staffed.call("crm.get_lead", id="lead-1")
-    result = staffed.decide("log", "resolve", rows(staffed)[-1]["action"], "--as", "failed")
+    result = staffed.decide("log", "resolve", rows(staffed)[-1]["action"], "--outcome", "failed")
     assert result.exit_code == 1
     assert "it ended as success" in result.stderr
     staffed.call("mail.send", to="boss")
-    result = staffed.decide("log", "resolve", rows(staffed)[-1]["action"], "--as", "failed")
+    result = staffed.decide("log", "resolve", rows(staffed)[-1]["action"], "--outcome", "failed")
     assert "it never began to run" in result.stderr
     action = staffed.die()
-    words = ["log", "resolve", action, "--as", "failed", "--by", "kim@example.com", "--secret-stdin"]
+    words = ["log", "resolve", action, "--outcome", "failed", "--as", "kim@example.com", "--secret-stdin"]
     assert staffed.run(*words, input="not kim's\n").exit_code == 1
-    assert staffed.decide("log", "resolve", action, "--as", "failed").exit_code == 0
+    assert staffed.decide("log", "resolve", action, "--outcome", "failed").exit_code == 0
 
 
 def test_what_still_runs_is_not_resolved(staffed):
@@ -228,7 +238,7 @@ def test_what_still_runs_is_not_resolved(staffed):
         @hr.tool("crm.new")
         def new(id: str, env: str = "stage") -> dict[str, object]:
             action = handrail.current().action
-            result = staffed.decide("log", "resolve", action, "--as", "failed")
+            result = staffed.decide("log", "resolve", action, "--outcome", "failed")
             return {"id": "x", "code": result.exit_code, "said": result.stderr}
 
         with hr.run("lead-enricher"):

@@ -124,18 +124,44 @@ def test_starting_a_child_of_a_stopped_agent_says_what_still_holds_it(project):
     assert isinstance(project.call("mail.send", to="x", agent="lead-enricher/worker"), handrail.Killed)
 
 
-@pytest.mark.parametrize("words", [["stop", "lead-enrichr", "--why", "x"], ["start", "lead-enrichr"]])
-def test_an_unknown_agent_is_not_found(project, words):
+def test_starting_an_unknown_agent_is_not_found(project):
     """With the nearest name; and no store is made."""
-    told = project.json(*words, code=4)
+    told = project.json("start", "lead-enrichr", code=4)
     assert "Did you mean 'lead-enricher'?" in told["error"]
     assert not (project.folder / ".handrail").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("lead-enrichr", "lead-enricher"), ("Lead-Enricher ", "lead-enricher"), ("rogue", None)]
+)
+def test_an_undeclared_agent_can_be_stopped(project, name, near):
+    """Exactly the given name, since such an agent may run in observe mode; the nearest name is told."""
+    policy = project.folder / "handrail.yaml"
+    policy.write_text("mode: observe\n" + policy.read_text().replace("mode: enforce\n", ""))
+    assert project.call("mail.send", to="x", agent=name) == {}
+    stopped = project.run("stop", name, "--why", "x")
+    assert stopped.exit_code == 0
+    assert f"does not declare the agent '{name}'. Exactly this name was stopped" in stopped.stderr
+    assert ("Did you mean" in stopped.stderr) is (near is not None)
+    assert near is None or f"Did you mean '{near}'?" in stopped.stderr
+    assert isinstance(project.call("mail.send", to="x", agent=name), handrail.Killed)
+    assert project.call("mail.send", to="x") == {}
+    started = project.run("start", name)
+    assert started.exit_code == 0
+    assert f"does not declare the agent '{name}'. Exactly this name was started" in started.stderr
+    assert project.call("mail.send", to="x", agent=name) == {}
+    assert project.run("start", name).exit_code == 4
 
 
 def test_a_stop_needs_a_reason(project):
     """Agents and people are told it."""
     assert project.run("stop", "lead-enricher", "--why", " ").exit_code == 2
     assert project.run("stop", "lead-enricher").exit_code == 2
+
+
+def test_a_stop_needs_a_name(project):
+    """An empty variable in a script stops nobody, so it must not succeed."""
+    assert project.run("stop", " ", "--why", "x").exit_code == 2
 
 
 def test_an_agent_that_left_the_policy_can_still_be_started(project):

@@ -3,9 +3,11 @@
 import json
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -14,11 +16,33 @@ import handrail
 
 COMMAND = [sys.executable, "-m", "handrail"]
 
+WAIT_S = 60
+"""Seconds that one process may take; whatever takes longer is killed, so that a test fails and does not hang."""
+
+
+def heed_ctrl_c():
+    """Undo an inherited SIG_IGN: behind nohup, or in the background of a shell, SIGINT is ignored down the line."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 
 def start(project, *words, **options):
-    return subprocess.Popen(
-        [*COMMAND, *words], cwd=project.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
+    process = subprocess.Popen(
+        [*COMMAND, *words],
+        cwd=project.folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=heed_ctrl_c,
+        **options,
     )
+    watchdog = threading.Timer(WAIT_S, process.kill)
+    watchdog.daemon = True
+    watchdog.start()
+    return process
+
+
+def run(words, **options):
+    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=WAIT_S, **options)
 
 
 def test_version_loads_nothing_heavy(project):
@@ -27,7 +51,7 @@ def test_version_loads_nothing_heavy(project):
         "import sys; sys.argv = ['handrail', '--version']; from handrail.cli import main; main(); "
         "sys.exit(bool({'typer', 'rich', 'cryptography', 'sqlite3'} & set(sys.modules)))"
     )
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    ended = run([sys.executable, "-c", script])
     assert (ended.returncode, ended.stdout) == (0, f"handrail {handrail.__version__}\n")
 
 
@@ -36,12 +60,10 @@ def test_the_environment_names_policy_and_store(project, tmp_path_factory):
     project.call("crm.get_lead", id="lead-1")
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     env = os.environ | {"HANDRAIL_POLICY": str(project.folder / "handrail.yaml")}
-    ended = subprocess.run(
-        [*COMMAND, "log", "verify", "--json"], cwd=elsewhere, env=env, capture_output=True, check=False
-    )
+    ended = run([*COMMAND, "log", "verify", "--json"], cwd=elsewhere, env=env)
     assert json.loads(ended.stdout)["rows"] == 3
     env["HANDRAIL_STORE"] = f"sqlite:///{elsewhere / 'no.db'}"
-    ended = subprocess.run([*COMMAND, "log"], cwd=elsewhere, env=env, capture_output=True, text=True, check=False)
+    ended = run([*COMMAND, "log"], cwd=elsewhere, env=env)
     assert ended.returncode == 3
     assert "HANDRAIL_STORE: there is no store at" in ended.stderr
 
@@ -94,15 +116,19 @@ def test_without_a_terminal_a_secret_has_to_be_piped(staffed):
 def terminal(project):
     """Runs a command on a terminal of its own, typing lines when prompts appear."""
 
-    def run(words, typed):
+    def run(words, typed, columns=80):
         pid, master = pty.fork()
         if pid == 0:
+            heed_ctrl_c()
+            os.environ["COLUMNS"] = str(columns)
             os.chdir(project.folder)
             os.execv(sys.executable, [*COMMAND, *words])
         seen = b""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + WAIT_S
         for prompt, answer in (*typed, (None, None)):
             while time.monotonic() < deadline and (prompt is None or prompt.encode() not in seen):
+                if not select.select([master], [], [], 0.5)[0]:
+                    continue
                 try:
                     seen += os.read(master, 4096)
                 except OSError:
@@ -110,6 +136,8 @@ def terminal(project):
             if answer is not None:
                 seen = seen.replace(prompt.encode(), b"(prompt)")
                 os.write(master, answer.encode())
+        if time.monotonic() >= deadline:
+            os.kill(pid, signal.SIGKILL)
         os.close(master)
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), seen.decode()
 

@@ -76,7 +76,7 @@ class Office:
 
     def settle(self, go, status=Status.SUCCESS, result=None, **fields):
         """Settle an admitted attempt."""
-        settle_fields = {name: fields.pop(name) for name in ("opaque", "size") if name in fields}
+        settle_fields = {name: fields.pop(name) for name in ("opaque", "size", "began") if name in fields}
         outcome = Outcome(status, action=go.action.id, attempt=go.attempt, **fields)
         command = Settle(go, outcome, result, returned=status is Status.SUCCESS, **settle_fields)
         return self.store.transact(lambda tx: settle(tx, command, self.desk.policy))

@@ -75,6 +75,8 @@ class MyInt(int):
 
 
 class MyStr(str):
+    __slots__ = ()
+
     def __str__(self):
         return "somebody else"
 
@@ -91,11 +93,13 @@ PYTHON = st.recursive(
     | st.uuids()
     | st.sampled_from([Colour.RED, Name.A, Point(1), MyInt(3), MyStr("x"), pathlib.PurePosixPath("/a")])
     | st.builds(Model, n=st.integers(-9, 9), at=st.datetimes()),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.tuples(inner, inner)
-    | st.dictionaries(st.text(max_size=5), inner, max_size=3)
-    | st.builds(Point, st.integers(-9, 9), inner)
-    | st.frozensets(st.integers(-9, 9) | st.text(max_size=3), max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+        | st.builds(Point, st.integers(-9, 9), inner)
+        | st.frozensets(st.integers(-9, 9) | st.text(max_size=3), max_size=4)
+    ),
     max_leaves=15,
 )
 
@@ -109,11 +113,20 @@ def plain(value):
     return value is None or type(value) in (bool, int, str) or (type(value) is float and math.isfinite(value))
 
 
+def same(read, value):
+    """Return whether `read` is what JSON makes of `value`; a double may come back as the integer nearest to it."""
+    if isinstance(value, dict):
+        return read.keys() == value.keys() and all(same(read[key], value[key]) for key in value)
+    if isinstance(value, list):
+        return len(read) == len(value) and all(map(same, read, value))
+    return float(read) == value if isinstance(value, float) else read == value and type(read) is type(value)
+
+
 @quick
 @given(JCS)
 @example({"é": 1, "\U0001f600": 2, "\ufb33": 3})
 @example([1e21, 1e20, 1e-7, 1e-6, -0.0, 5e-324, 1.7976931348623157e308, 333333333.33333329, 0.1 + 0.2])
-@example("\x7f\x1f\u2028\"\\/\b\f")
+@example('\x7f\x1f\u2028"\\/\b\f')
 @example("1.5")
 def test_canonical_is_rfc_8785(value):
     """Byte for byte what another implementation of RFC 8785 writes, within what JCS can hold."""
@@ -123,8 +136,8 @@ def test_canonical_is_rfc_8785(value):
 @quick
 @given(JSON)
 def test_canonical_reads_back(value):
-    """Canonical bytes are JSON for the same value; integers keep every digit."""
-    assert json.loads(canonical(value)) == value
+    """Canonical bytes are JSON for the same value: integers keep every digit, whole doubles are written as such."""
+    assert same(json.loads(canonical(value)), value)
 
 
 @quick
@@ -248,7 +261,7 @@ def test_what_has_a_form():
     """Each foreign type becomes what the docs say."""
     assert to_json(
         {
-            "at": dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.timezone.utc),
+            "at": dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC),
             "on": dt.date(2026, 1, 2),
             "price": decimal.Decimal("1.10"),
             "id": uuid.UUID(int=1),
@@ -279,7 +292,7 @@ def test_what_has_a_form():
 @given(st.frozensets(st.integers(-99, 99) | st.text(max_size=3) | st.none()))
 def test_sets_have_one_order(value):
     """Equal sets have one digest, whatever order Python keeps them in."""
-    assert to_json(value) == to_json(set(sorted(value, key=repr)))
+    assert to_json(value) == to_json(set(value))
 
 
 @quick
@@ -313,14 +326,12 @@ def test_nan_has_no_canonical_form():
         canonical(math.nan)
 
 
-@pytest.mark.xfail(strict=True, reason="to_json lets foreign errors of model_dump() out instead of NotJson")
 def test_a_model_that_cannot_be_dumped():
     """A pydantic model with a field that has no JSON form is NotJson, like any other such value."""
     with pytest.raises(NotJson):
         to_json(Loose(value=object()))
 
 
-@pytest.mark.xfail(strict=True, reason="the first bracket of an index is cut off the path")
 def test_the_place_in_a_list():
     """A place that begins with an index is written whole."""
     with pytest.raises(NotJson, match=r"'\[0\]'"):

@@ -45,5 +45,5 @@ def test_a_query_matches_everything_within_a_limit():
     """Nothing is filtered by default, and no query is unbounded."""
     query = Query()
     assert query.limit == 1_000
-    narrowing = [f.name for f in dataclasses.fields(Query) if f.name not in ("limit",)]
+    narrowing = [f.name for f in dataclasses.fields(Query) if f.name != "limit"]
     assert not any(getattr(query, name) for name in narrowing)

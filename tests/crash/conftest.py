@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from handrail.policy import loads
-from handrail.stores.sqlite import OPEN_WRITERS, SqliteStore
+from handrail.stores.sqlite import SqliteStore
 from handrail.workspace import Workspace
 
 POLICY = """
@@ -63,7 +63,7 @@ class World:
     @staticmethod
     def die(hr: Workspace) -> None:
         """Leave everything as a killed process leaves it."""
-        OPEN_WRITERS.discard(hr.store.writer)
+        hr.store.die()
 
 
 @pytest.fixture

@@ -53,3 +53,17 @@ def test_what_cannot_be_decided(policy_of, example):
     assert (
         explain(load(example), "nobody", "ec2.describe", {"id": "i"}, default_gates()).decision.verdict is Verdict.DENY
     )
+
+
+def test_rules_of_an_action_whose_effects_cannot_be_told(policy_of):
+    """Each rule that would apply says that it had nothing to look at."""
+    why = explain(policy_of(TOOLS, RULES), "bot", "t", {}, default_gates())
+    assert why.effects == ()
+    assert [(one.rule, one.effect, one.holds, one.why) for one in why.considered] == [
+        ("prod", None, None, "Its effects cannot be told."),
+        ("size", None, None, "Its effects cannot be told."),
+        ("kids", None, None, "It speaks of other agents."),
+        ("reads", None, None, "It speaks of other tools."),
+        ("image", None, None, "Its effects cannot be told."),
+        ("any", None, None, "Its effects cannot be told."),
+    ]

@@ -42,6 +42,29 @@ SAME = [
         "url/https://example.com./%61",
         "url/https://example.com\\a".replace("\\", "/"),
     ),
+    (
+        "url/https://example.com/a",
+        "https://x@example.com/a",
+        "https://x:y@z@example.com/a",
+        "https://@example.com/a",
+        "https://example.com/a?",
+        "https://example.com/a?#x",
+        "https://ex\tample.com/a",
+        "ht\ntps://example.com/\ra",
+        "\x01https://example.com/a\x00",
+        "url/\x01https://example.com/a\x00",
+        "https:/example.com/a",
+        "https:example.com/a",
+        "https:///example.com/a",
+        "https:\\\\example.com\\a",
+        "https:\\example.com/a",
+        "url/https:\\\\example.com\\a",
+        "url/https:/example.com/a",
+        "https://example.com\\a",
+    ),
+    ("page/https://h/a", "page/https:/h/a", "page/ht\ttps:\\\\u@h\\a?"),
+    ("url/postgresql://db/x", "postgresql://user:pw@db:5432/x"),
+    ("file//etc/hosts", "file:/etc/hosts", "fi\tle:\\etc\\hosts"),
     ("url/http://h/%2F", "url/http://h/%2f"),
     ("url/https://h/", "url/https://h", "url/https://h:443"),
     ("page/https://h/a", "page/HTTPS://H/a#x"),
@@ -62,6 +85,10 @@ DIFFERENT = [
     ("url/https://h/a", "url/https://h/a/"),
     ("url/https://h/a?x=1", "url/https://h/a?x=2"),
     ("url/http://h/", "url/https://h/"),
+    ("url/https://h/a?", "url/https://h/a?x"),
+    ("url/https://h/a?x=1\\2", "url/https://h/a?x=1/2"),
+    ("lead/a\tb", "lead/ab"),
+    ("topic/http: a guide", "topic/http://a guide"),
     ("url/http://h/%2F", "url/http://h//"),
     ("instance/a b", "instance/ab"),
     ("lead/a/../b", "lead/b"),
@@ -85,8 +112,8 @@ def test_the_policy_decides_about_case():
 
 
 PIECES = st.sampled_from(
-    ["instance/", "file/", "url/", "host/", "https://", "file:", "file://", "arn:a:b:c:d:", "instance", ":", "/", "..", ".", "%", "%2e", "%25",
-     "41", "A", "b", " ", "\\", "#", "?", "@", ":443", "\u0301", "\u00c9", "\u0130", "\ufb01", "\u1e9e", "\u0345", "\u3002", "xn--a"]
+    ["instance/", "file/", "url/", "host/", "https://", "https:", "wss:/", "ssh://", "file:", "file://", "arn:a:b:c:d:", "instance", ":", "/", "..", ".", "%", "%2e", "%25",
+     "41", "A", "b", " ", "\\", "#", "?", "@", "\t", "\n", "\x01", ":443", "\u0301", "\u00c9", "\u0130", "\ufb01", "\u1e9e", "\u0345", "\u3002", "xn--a"]
 )  # fmt: skip
 
 

@@ -58,3 +58,18 @@ def test_an_undo_may_lead_back(policy_of):
         "  drop: {do: delete, resource: 'a/{args.id}', undo: {call: make, args: {id: args.id}}}"
     )
     assert policy.tool("make").undo.args({"args": {}, "result": {"id": 3}}) == {"id": 3}
+
+
+def test_a_read_back_shows_no_secret(policy_of):
+    """A sentence about what does not hold, or cannot be checked, shows a secret as redacted."""
+    tools = TOOLS.replace(
+        "seen.id == args.id", "seen.token == args.password, int(seen.token) > 1, duration(seen.token) > duration('1s')"
+    )
+    verify = policy_of(tools, redact="[args.password, result.token]").tool("t").verify
+    broken = verify.expect(
+        {"args": {"size": 5, "password": "SECRET-A"}, "result": None, "seen": {"size": 4, "token": "SECRET-B"}}
+    )
+    assert [one.path for one in broken] == ["seen.size", "seen.token", "seen.token", "seen.token"]
+    assert "seen.size is 4, args.size is 5" in broken[0].why
+    assert 'seen.token is "[redacted]", args.password is "[redacted]"' in broken[1].why
+    assert not any("SECRET" in one.why for one in broken)

@@ -1,5 +1,4 @@
-from handrail.errors import ConfigurationError
-from handrail.errors import PolicyError
+from handrail.errors import ConfigurationError, PolicyError
 from handrail.policy.problems import NOWHERE, Mark, Problems
 
 

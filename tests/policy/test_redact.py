@@ -70,3 +70,25 @@ def test_nothing_below_a_secret_path_survives(value):
     assert seen == {"args": {"a": REDACTED, "b": 1}}
     below = hide("args.a[].b", "args.a.b")({"args": {"a": value}})
     assert hide("args.a[].b", "args.a.b")(below) == below
+
+
+def test_what_is_secret_in_a_result_is_secret_in_the_images_of_that_read(policy_of):
+    """Whether the path is declared for the read, or for the tool that the images belong to."""
+    tools = """\
+  get: {do: read}
+  other: {do: read}
+  t: {do: update, before: {call: get}, verify: {call: other, expect: seen.id == 1}}
+  u: {do: update, before: {call: other}}"""
+    scope = {name: {"token": "x", "pin": "y", "id": 1} for name in ("before", "seen", "result")}
+
+    def hidden(tool, redact):
+        shown = policy_of(tools, redact=redact).tool(tool).redact(scope)
+        return sorted(f"{root}.{name}" for root, value in shown.items() for name in value if value[name] == REDACTED)
+
+    assert hidden("t", "[{tool: get, paths: [result.token]}]") == ["before.token"]
+    assert hidden("t", "[{tool: other, paths: [result.token]}]") == ["seen.token"]
+    assert hidden("t", "[{tool: t, paths: [result.token]}]") == ["before.token", "result.token", "seen.token"]
+    assert hidden("u", "[{tool: get, paths: [result.token]}]") == []
+    both = "[result.token, {tool: get, paths: [result.pin]}]"
+    assert hidden("t", both) == ["before.pin", "before.token", "result.token", "seen.token"]
+    assert policy_of(tools, redact="[{tool: get, paths: [result.pin]}]").tool("t").secrets

@@ -72,7 +72,7 @@ def show(*parts: RenderableType) -> None:
     """Print prose on stdout."""
     screen = console()
     for part in parts:
-        screen.print(part)
+        screen.print(part, soft_wrap=True)
 
 
 def shown(message: str) -> list[str]:
@@ -101,32 +101,145 @@ class Column:
     Attributes:
         title: Its heading.
         whole: Whether its values are never broken (ids, times).
-        from_chars: Narrower terminals do without it.
+        spill: Where the terminal is too narrow, columns go to a second line of the row, those with the highest number
+            first; 0 stays.
+        chars: It is at least so wide, so that rows that come later align.
     """
 
     title: str
     whole: bool = False
-    from_chars: int = 0
+    spill: int = 0
+    chars: int = 0
 
 
-def table(columns: Sequence[Column], rows: Sequence[Sequence[Text]], *, heading: bool = True) -> None:
-    """Print a table that adapts to the width of the terminal."""
-    from rich.table import Table
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the columns of a table stand; rows that come later are printed in the same.
+
+    Attributes:
+        kept: The columns of the first line, left to right.
+        widths: Their widths.
+        spilled: The columns of the second line.
+        width: Width of the terminal, None when there is none and each row is one line for grep.
+    """
+
+    kept: tuple[int, ...]
+    widths: tuple[int, ...]
+    spilled: tuple[int, ...]
+    width: int | None
+
+
+GAP = 2
+"""Blanks between columns."""
+
+SPILL_CHARS = 40
+"""A column that can go to the second line does not wrap below this width on the first."""
+
+
+def table(
+    columns: Sequence[Column], rows: Sequence[Sequence[Text]], *, heading: bool = True, layout: Layout | None = None
+) -> Layout:
+    """Print a table that adapts to the width of the terminal and breaks lines at spaces; return its layout."""
+    from rich.text import Text
 
     screen = console(wide=True)
-    kept = [index for index, column in enumerate(columns) if screen.width >= column.from_chars]
-    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=heading)
-    for index in kept:
-        grid.add_column(columns[index].title, no_wrap=columns[index].whole, overflow="fold")
+    if layout is None:
+        layout = _layout(columns, rows, screen.width if screen.is_terminal else None, heading=heading)
+    drawn: list[Text] = []
+    if heading:
+        drawn += _drawn(columns, [Text(column.title, style="bold") for column in columns], layout, screen, spill=False)
     for row in rows:
-        grid.add_row(*(row[index] for index in kept))
-    if screen.is_terminal:
-        screen.print(grid)
-        return
-    with screen.capture() as captured:
-        screen.print(grid)
-    for drawn in captured.get().splitlines():
-        line(drawn.rstrip())
+        drawn += _drawn(columns, row, layout, screen)
+    for text in drawn:
+        text.rstrip()
+        if screen.is_terminal:
+            screen.print(text, no_wrap=True, overflow="ignore", crop=False)
+        else:
+            line(text.plain)
+    return layout
+
+
+def _layout(
+    columns: Sequence[Column], rows: Sequence[Sequence[Text]], width: int | None, *, heading: bool
+) -> Layout:
+    """Choose the columns of the first line, and their widths."""
+    from rich.text import Text
+
+    cells = [[row[index] for row in rows] for index in range(len(columns))]
+    if heading:
+        cells = [[Text(column.title), *column_cells] for column, column_cells in zip(columns, cells, strict=True)]
+    wide = [
+        max([column.chars, *(_longest(text.plain.split("\n")) for text in texts)])
+        for column, texts in zip(columns, cells, strict=True)
+    ]
+    kept = list(range(len(columns)))
+    if width is None:
+        return Layout(tuple(kept), tuple(wide), (), None)
+    least = [
+        wide[index] if column.whole else min(wide[index], SPILL_CHARS) if column.spill
+        else max([column.chars, *(_longest(text.plain.split()) for text in cells[index])])
+        for index, column in enumerate(columns)
+    ]  # fmt: skip
+
+    def excess(widths: list[int]) -> int:
+        return sum(widths[index] for index in kept) + GAP * (len(kept) - 1) - width
+
+    while excess(least) > 0 and any(columns[index].spill for index in kept):
+        kept.remove(max(kept, key=lambda index: columns[index].spill))
+    widths = least
+    while (over := excess(widths)) > 0 and max(widths[index] for index in kept) > 8:  # one word wider than the terminal
+        widest = max((index for index in kept), key=lambda index: (not columns[index].whole, widths[index]))
+        if widths[widest] <= 8:
+            widest = max(kept, key=lambda index: widths[index])
+        widths[widest] = max(widths[widest] - over, 8)
+    for index in kept:
+        if (room := -excess(widths)) > 0:
+            widths[index] += min(max(wide[index] - widths[index], 0), room)
+    spilled = tuple(index for index in range(len(columns)) if index not in kept)
+    return Layout(tuple(kept), tuple(widths[index] for index in kept), spilled, width)
+
+
+def _longest(words: Sequence[str]) -> int:
+    from rich.cells import cell_len
+
+    return max((cell_len(word) for word in words), default=0)
+
+
+def _drawn(
+    columns: Sequence[Column], row: Sequence[Text], layout: Layout, screen: Console, *, spill: bool = True
+) -> list[Text]:
+    """Return the lines of one row."""
+    from rich.text import Text
+
+    if layout.width is None:
+        parts = [[row[index]] for index in layout.kept]
+    else:
+        parts = [
+            [_cut(row[index], width)] if columns[index].whole else list(row[index].wrap(screen, width, overflow="fold"))
+            for index, width in zip(layout.kept, layout.widths, strict=True)
+        ]
+    lines = []
+    for number in range(max(len(part) for part in parts)):
+        drawn = Text()
+        for part, width in zip(parts, layout.widths, strict=True):
+            text = part[number] if number < len(part) else Text()
+            drawn.append_text(text).append(" " * (max(width - text.cell_len, 0) + GAP))
+        lines.append(drawn)
+    rest = [(columns[index].title, row[index]) for index in layout.spilled if row[index].plain.strip()]
+    if spill and rest and layout.width is not None:
+        more = Text((" " * GAP).join(f"{title}: {text.plain}" for title, text in rest), style="dim")
+        lines += [Text("    ").append_text(one) for one in more.wrap(screen, max(layout.width - 4, 8), overflow="fold")]
+    return lines
+
+
+def _cut(text: Text, width: int) -> Text:
+    """Return a value that is not broken, without its middle where it does not fit."""
+    from rich.text import Text
+
+    if text.cell_len <= width:
+        return text
+    half = max((width - 1) // 2, 1)
+    return Text(f"{text.plain[:half]}…{text.plain[-half:]}", style=text.style)
 
 
 def moment(at_us: int) -> str:

@@ -13,9 +13,10 @@ def start(
     by: Annotated[str | None, typer.Option("--by", help="Who starts it [the system user].", show_default=False)] = None,
 ) -> None:
     """Start an agent that was stopped."""
-    from handrail.cli.output import emit, line
+    from handrail.cli.output import emit, line, say
     from handrail.cli.people import system_user
     from handrail.cli.session import opened
+    from handrail.cli.stop import undeclared
     from handrail.core.record import Record, RecordKind
     from handrail.core.store import Transaction
     from handrail.core.text import safe
@@ -36,6 +37,8 @@ def start(
             raise NotFoundError(session.policy.undeclared("agent", agent))
         lifted, stops = session.store.transact(step, durable=True)
     held = [name for name in (declared.lineage if declared else ()) if name in stops]
+    if declared is None:
+        say(undeclared(agent, session.policy.agents, "started"))
     if session.json:
         emit({"agent": agent, "started": lifted, "by": who, "still_stopped_by": list(held)})
         return

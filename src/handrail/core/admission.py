@@ -19,6 +19,7 @@ from handrail.core.digest import Json
 from handrail.core.digest import digest as digest_of
 from handrail.core.effect import Effect, Verb
 from handrail.core.facts import UNKNOWN_RESOURCE, Call, CallState, Facts, Need
+from handrail.core.names import fold
 from handrail.core.outcome import Outcome, Reason, Status
 from handrail.core.plan import Plan
 from handrail.core.policy import Case, Gate, Mode, Policy
@@ -121,16 +122,35 @@ def admit(tx: Transaction, command: Admit, desk: Desk, proposed: Proposed) -> Ad
         action = action._replace(id=earlier.action)
         attempt = max(attempt, earlier.attempt + (earlier.state is not CallState.HELD))
         ticket = ticket or earlier.ticket
+    seen = effects
     if facts.resources:
         effects = tuple(remembered(effect, facts) for effect in effects)
+        seen = tuple(view for effect in effects for view in in_every_zone(effect, facts))
     case = Case(
-        action, agent, tool, effects, facts, policy,
-        attempt, command.invalid, unknown, command.before, command.planned,
-    )  # fmt: skip
+        action,
+        agent,
+        tool,
+        seen,
+        facts,
+        policy,
+        attempt,
+        command.invalid,
+        unknown,
+        command.before,
+        command.planned,
+        effects,
+    )
     decision = decide(desk.gates, case)
     if action.parent is not None and not durable:
-        decision = combine(f for f in decision.findings if f.verdict is Verdict.DENY)  # our own reads ask nobody
+        decision = _for_ourselves(decision)
     return _conclude(tx, desk, case, decision, ticket, durable)
+
+
+def _for_ourselves(decision: Decision) -> Decision:
+    """Our own reads ask nobody; once their retries are used up, they end."""
+    kept = [f for f in decision.findings if f.verdict is Verdict.DENY]
+    used_up = (replace(f, verdict=Verdict.DENY) for f in decision.findings if f.rule == RETRIES_RULE)
+    return combine((*kept, *used_up))
 
 
 def decide(gates: Sequence[Gate], case: Case) -> Decision:
@@ -144,6 +164,8 @@ def decide(gates: Sequence[Gate], case: Case) -> Decision:
             found = gate.judge(case)
             if found:
                 findings += found
+            elif found != ():
+                raise TypeError("it gave no answer")
         except Exception as error:  # noqa: BLE001 (a gate is foreign code: whatever it raises denies)
             why = f"The gate '{gate.name}' failed ({type(error).__name__}: {error}), so nothing runs. Fix the gate."
             findings.append(Finding(gate.name, "error", Verdict.DENY, why, reason=Reason.GATE_ERROR))
@@ -190,13 +212,28 @@ def _refuse(tx: Transaction, action: Action, status: Status, reason: Reason, why
 
 
 def remembered(effect: Effect, facts: Facts) -> Effect:
-    """Fill in the zone and labels that the store remembers of the resource."""
+    """Fill in the zone and labels that the store remembers: of a copy's or move's target, else of the resource."""
     if not effect.bound:
         return effect
     known = facts.resources.get(effect.resource, UNKNOWN_RESOURCE)
-    if (effect.zone is not None or known.zone is None) and not known.labels:
+    target = facts.resources.get(effect.to, UNKNOWN_RESOURCE) if effect.to else known
+    zone = effect.zone or target.zone or known.zone
+    if zone == effect.zone and not known.labels:
         return effect
-    return effect._replace(zone=effect.zone or known.zone, labels=tuple(sorted(known.labels)))
+    return effect._replace(zone=zone, labels=tuple(sorted(known.labels)))
+
+
+def in_every_zone(effect: Effect, facts: Facts) -> tuple[Effect, ...]:
+    """Return the effect as it is judged: once for the zone it enters and for each zone that it touches.
+
+    What stands in production is in production whatever a call says, and so is the target that a copy overwrites.
+    """
+    zones = [effect.zone]
+    for name in (effect.resource, effect.to):
+        known = facts.resources.get(name) if name else None
+        if known is not None and known.zone is not None and known.zone not in zones:
+            zones.append(known.zone)
+    return tuple(effect._replace(zone=zone) for zone in zones)
 
 
 def _conclude(
@@ -207,7 +244,7 @@ def _conclude(
     if decision.verdict is Verdict.DENY:
         return _denied(tx, case, decision)
     if not case.planned:
-        return Go(case.action, case.effects, case.attempt)
+        return Go(case.action, case.stated, case.attempt)
     if decision.verdict is Verdict.ASK:
         return _asked(tx, desk, case, decision, ticket, durable)
     return _go(tx, case, decision, durable, ticket=ticket)
@@ -226,7 +263,7 @@ def _observed(tx: Transaction, case: Case, decision: Decision, durable: bool) ->
     if hard:
         return _denied(tx, case, combine(replace(f, verdict=Verdict.DENY) for f in hard))
     if not case.planned:
-        return Go(case.action, case.effects, case.attempt, observed=True)
+        return Go(case.action, case.stated, case.attempt, observed=True)
     return _go(tx, case, decision, durable, observed=True)
 
 
@@ -282,7 +319,9 @@ def _go(
     tx.append(_record(case, body))
     doubtful = case.facts.doubtful
     if doubtful is not None:
-        tx.put_call(replace(doubtful, state=CallState.WAITING))
+        why = f"Call '{doubtful.call}' was taken up again as call '{case.action.call}' of run '{case.action.run}'."
+        ended = replace(doubtful, state=CallState.DONE, status=Status.DENIED.value, reason=Reason.IN_DOUBT.value)
+        tx.put_call(replace(ended, why=why, ticket=None))
     tracked = durable or case.action.keep
     if tracked:
         tx.put_call(replace(_row(case, CallState.RUNNING), ticket=ticket, durable=durable))
@@ -314,20 +353,20 @@ def _denied(tx: Transaction, case: Case, decision: Decision) -> Ended:
 
 def _remember(tx: Transaction, case: Case, agent: Agent, rule: str) -> None:
     for effect in case.effects:
-        if effect.writes and effect.bound and effect.resource:
-            tx.put_denial(Denial(effect.resource, agent.root, effect.verb.value, rule, tx.now_us))
+        for name in (effect.resource if effect.bound else "", effect.to):
+            if effect.writes and name:
+                tx.put_denial(Denial(name, agent.root, effect.verb.value, rule, tx.now_us))
 
 
 def _asked(tx: Transaction, desk: Desk, case: Case, decision: Decision, spent: str | None, durable: bool) -> Admitted:
     """Find the answer to the rules that ask: this call's own ticket, an approval of this very plan, a grant; or ask."""
     rules = frozenset(f.rule for f in decision.decisive)
-    if spent is not None and RETRIES_RULE not in rules:
-        own = tx.ticket(spent)
-        if own is not None and own.answers(rules) and own.action == case.action.id:
-            return _go(tx, case, decision, durable, ticket=own.id, by=own.by)
     action = case.action
     plan = Plan(action.agent, action.tool, action.args, case.effects, case.before, desk.policy.hash)
     digest = plan.digest
+    own = tx.ticket(spent) if spent is not None and RETRIES_RULE not in rules else None
+    if own is not None and _still_ours(tx, desk, own, action, digest, rules):
+        return _go(tx, case, decision, durable, ticket=own.id, by=own.by)
     refusal: Ticket | None = None
     for ticket in tx.tickets(digest=digest, states=_OPEN):
         if ticket.digest != digest or ticket.agent != action.agent:
@@ -349,15 +388,41 @@ def _asked(tx: Transaction, desk: Desk, case: Case, decision: Decision, spent: s
     return _hold(tx, case, decision, _open(tx, desk, case, decision, digest), opened=True)
 
 
+def _still_ours(
+    tx: Transaction, desk: Desk, ticket: Ticket, action: Action, digest: str, rules: frozenset[str]
+) -> bool:
+    """Return whether the ticket that this action spent still answers: same plan, in time, by a reviewer of today."""
+    same = ticket.action == action.id and ticket.digest == digest and ticket.answers(rules)
+    return same and tx.now_us < ticket.valid_until_us and _may_decide(tx, desk, ticket)
+
+
 _OPEN = (TicketState.PENDING, TicketState.APPROVED, TicketState.DENIED)
+
+
+def barred(policy: Policy, ticket: Ticket, name: str) -> str:
+    """Return why this person may not decide this ticket, `""` when they may; spelling does not matter.
+
+    What counts is what the policy says now, and also what the ticket says: somebody may have edited either.
+    """
+    lineage = {ticket.agent, ticket.root}
+    owners = {ticket.owner}
+    for member in (policy.agent(ticket.agent), policy.agent(ticket.root)):
+        if member is not None:
+            lineage.update(member.lineage)
+    for relative in tuple(lineage):
+        known = policy.agent(relative)
+        if known is not None:
+            owners.add(known.owner)
+    if fold(name) in {fold(one) for one in lineage}:
+        return f"{name} is the agent that asks; an agent never decides."
+    if (ticket.four_eyes or policy.four_eyes) and fold(name) in {fold(one) for one in owners if one}:
+        return f"{name} owns agent '{ticket.agent}', and four_eyes asks for somebody else."
+    return ""
 
 
 def _may_decide(tx: Transaction, desk: Desk, ticket: Ticket) -> bool:
     """Return whether the approval is a declared reviewer's own, and that reviewer was allowed to give it."""
-    agent = desk.policy.agent(ticket.agent)
-    names = {ticket.agent, ticket.root, *(agent.lineage if agent is not None else ())}
-    barred = ticket.by in names or (ticket.four_eyes and ticket.by == ticket.owner)
-    if barred or ticket.by not in desk.policy.reviewers:
+    if barred(desk.policy, ticket, ticket.by) or ticket.by not in desk.policy.reviewers:
         return False
     return any(r.name == ticket.by and desk.genuine(ticket.signed(), ticket.signature, r) for r in tx.reviewers())
 
@@ -399,6 +464,7 @@ def review_record(ticket: Ticket) -> Record:
     body: dict[str, Json] = {
         "ticket": ticket.id, "state": ticket.state.value, "rules": list(ticket.rules), "digest": ticket.digest,
         "by": ticket.by, "note": ticket.note, "view": digest_of(dict(ticket.view)),
+        "until_us": ticket.pending_until_us, "owner": ticket.owner, "four_eyes": ticket.four_eyes,
     }  # fmt: skip
     resource = ticket.view.get("resource")
     return Record(

@@ -85,6 +85,7 @@ class Settle(NamedTuple):
         opaque: Why the result has no JSON form, `""` when it has one.
         size: Approximate size of the result, in bytes.
         returned: Whether the tool returned at all.
+        began: False when it was cancelled before it ran; only such an attempt does not count.
     """
 
     go: Go
@@ -93,6 +94,7 @@ class Settle(NamedTuple):
     opaque: str = ""
     size: int = 0
     returned: bool = False
+    began: bool = True
 
 
 Command: TypeAlias = Admit | Consult | Await | Invoke | Roll | Sleep | Settle
@@ -167,12 +169,14 @@ class Raised(NamedTuple):
         error: The exception.
         why: One sentence, with secrets removed.
         stops: True for what must end the action at once (cancellation, interrupt, exit).
+        cut_off: Whether the tool was stopped, or stopped waiting, in the middle: what it did is not known.
         retry_after_s: What the upstream asked for, in seconds.
     """
 
     error: BaseException
     why: str
     stops: bool = False
+    cut_off: bool = False
     retry_after_s: float = 0.0
 
 

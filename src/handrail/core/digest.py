@@ -89,7 +89,7 @@ def _convert(value: object, path: str, depth: int, room: list[int]) -> Json:
 
 
 def _at(path: str) -> str:
-    return f"The value at '{path[1:]}'" if path else "The value"
+    return f"The value at '{path.removeprefix('.')}'" if path else "The value"
 
 
 def _spend(size: int, path: str, room: list[int]) -> None:
@@ -160,10 +160,21 @@ def _other(value: object, path: str, depth: int, room: list[int]) -> Json:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
         return _object(fields, path, depth, room)  # type: ignore[arg-type]
-    dump = getattr(value, "model_dump", None)
-    if callable(dump) and not isinstance(value, type):
-        return _convert(dump(mode="json"), path, depth + 1, room)
+    declared = getattr(type(value), "model_fields", None)
+    if isinstance(declared, dict) and not isinstance(value, type):
+        return _model(value, declared, path, depth, room)
     raise NotJson(f"{_at(path)} is a {type(value).__name__}, which has no JSON form.")
+
+
+def _model(value: object, fields: Mapping[str, object], path: str, depth: int, room: list[int]) -> Json:
+    """Convert a pydantic model by what it holds, not by how it would show itself: an excluded field is still there."""
+    if getattr(type(value), "__pydantic_root_model__", False):
+        return _convert(getattr(value, "root"), path, depth + 1, room)  # noqa: B009 (a model, known by its shape alone)
+    held: dict[object, object] = {name: getattr(value, name) for name in fields}
+    extra = getattr(value, "__pydantic_extra__", None)
+    if isinstance(extra, dict):
+        held.update(extra)
+    return _object(held, path, depth, room)
 
 
 def canonical(value: Json) -> bytes:

@@ -164,11 +164,16 @@ def _consult(
 
 
 def _raised(action: Action, tool: Tool | None, go: Go, answer: Raised) -> Outcome:
-    if answer.stops:
+    """Name a failure. Of a write that was cut off it is not known whether it happened: it stays in doubt."""
+    repeat = tool is not None and tool.repeatable
+    writes = not go.effects or any(effect.writes for effect in go.effects)
+    if answer.cut_off and writes and not repeat:
+        why = f"{answer.why} It may have happened: look, then run: handrail log resolve {action.id}"
+        end = failed(action, go.attempt, Status.FAILED, Reason.IN_DOUBT, why)
+    elif answer.stops:
         end = failed(action, go.attempt, Status.FAILED, Reason.CANCELLED, answer.why)
     else:
-        status = Status.RETRY if tool is not None and tool.repeatable else Status.FAILED
-        end = failed(action, go.attempt, status, Reason.ERROR, answer.why)
+        end = failed(action, go.attempt, Status.RETRY if repeat else Status.FAILED, Reason.ERROR, answer.why)
     return end._replace(error=answer.error, retry_after_s=answer.retry_after_s)
 
 

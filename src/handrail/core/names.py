@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -50,3 +51,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     found = nearest(name, known)
     return "" if found is None or found == name else f" Did you mean '{safe(found)}'?"
+
+
+def fold(name: str) -> str:
+    """Return what two spellings of one name have in common: NFKC, case folded, outer blanks removed."""
+    return unicodedata.normalize("NFKC", name).casefold().strip()

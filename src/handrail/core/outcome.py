@@ -100,3 +100,7 @@ class Outcome(NamedTuple):
     replayed: bool = False
     error: BaseException | None = None
     retry_after_s: float = 0.0
+
+    def __repr__(self) -> str:
+        """Show how it ended, without the tool's value and exception, which may hold secrets."""
+        return f"Outcome({self.status}, {self.reason or None}, action={self.action!r}, attempt={self.attempt})"

@@ -91,6 +91,7 @@ class Case(NamedTuple):
         unknown: Why the effects cannot be told, `""` when they can.
         before: The before-image, once the plan is known.
         planned: False at the first decision, True when the plan is known.
+        stated: The effects once each, as they are settled; `effects` has one view for each zone that is touched.
     """
 
     action: Action
@@ -104,6 +105,7 @@ class Case(NamedTuple):
     unknown: str = ""
     before: Json = None
     planned: bool = True
+    stated: tuple[Effect, ...] = ()
 
 
 class Gate(Protocol):

@@ -44,7 +44,7 @@ def settle(tx: Transaction, command: Settle, policy: Policy, learned: Learned = 
     go = command.go
     tool = policy.tool(go.action.tool)
     outcome, effects = _bind(command, tool)
-    failures = _count(tx, go, outcome)
+    failures = _count(tx, command, outcome)
     if outcome.status is Status.RETRY and failures > RETRIES_MAX:
         outcome = _exhausted(outcome)
     if outcome.status is Status.SUCCESS:
@@ -87,13 +87,14 @@ def _exhausted(outcome: Outcome) -> Outcome:
 _COUNTED = frozenset({Status.RETRY, Status.FAILED, Status.FAILED_VALIDATION})
 
 
-def _count(tx: Transaction, go: Go, outcome: Outcome) -> int:
-    """Count failed attempts by action key, whatever call ids a model invents."""
+def _count(tx: Transaction, command: Settle, outcome: Outcome) -> int:
+    """Count failed attempts by action key, whatever call ids a model invents; a cancelled attempt was an attempt."""
+    go = command.go
     if outcome.status is Status.SUCCESS:
         if go.failures:
             tx.put_failures(go.action.key, 0)
         return 0
-    if outcome.status not in _COUNTED or outcome.reason in (Reason.CANCELLED, Reason.WOULD_BLOCK):
+    if not command.began or outcome.status not in _COUNTED or outcome.reason is Reason.WOULD_BLOCK:
         return go.failures
     return tx.add_failure(go.action.key)
 
@@ -136,6 +137,9 @@ def _record(command: Settle, outcome: Outcome, effects: tuple[Effect, ...], tool
 def _end_call(tx: Transaction, command: Settle, outcome: Outcome, tool: Tool | None) -> None:
     """End the call's row; of a call that nobody can repeat, nothing is kept."""
     go, action = command.go, command.go.action
+    if outcome.reason in (Reason.RESOURCE_UNKNOWN, Reason.IN_DOUBT):
+        tx.disown(action.run, action.call)  # it stays in doubt, so that the same action is not made again
+        return
     call = Call(
         action.run, action.call, action.id, action.agent, action.tool, action.key,
         CallState.WAITING, go.attempt, ticket=go.ticket, durable=True,

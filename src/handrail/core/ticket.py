@@ -6,6 +6,7 @@ with a key that only the reviewer's secret unlocks: whoever merely writes to the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -180,14 +181,20 @@ def _matches(pattern: Mapping[str, str], args: Mapping[str, Json]) -> bool:
 
 
 def flatten(args: Mapping[str, Json], prefix: str = "") -> dict[str, str]:
-    """Return every leaf of `args` by its dotted path, as canonical text (strings as they are)."""
+    """Return every leaf of `args` by its path, so that no two different arguments look alike.
+
+    A path is dotted; a backslash stands before a dot, a backslash or a `#` of a name. Texts stand as they are; of every
+    other leaf the path ends in `#` and the canonical JSON stands.
+    """
     out: dict[str, str] = {}
     for name, value in args.items():
-        path = f"{prefix}{name}"
+        path = prefix + re.sub(r"([\\.#])", r"\\\1", name)
         if isinstance(value, dict) and value:
             out.update(flatten(value, f"{path}."))
+        elif isinstance(value, str):
+            out[path] = value
         else:
-            out[path] = value if isinstance(value, str) else canonical(value).decode()
+            out[f"{path}#"] = canonical(value).decode()
     return out
 
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TypeVar, cast
 
 from handrail.core.commands import (
@@ -29,6 +30,7 @@ from handrail.core.commands import (
 )
 from handrail.core.flow import Life, life
 from handrail.core.outcome import Outcome, Reason, Status
+from handrail.drivers.blocking import begun
 from handrail.drivers.host import EXECUTION, POLL_S, Body, Host
 
 T = TypeVar("T")
@@ -41,12 +43,21 @@ async def run(proposal: Proposal, host: Host, body: Body) -> Outcome:
 
 async def drive(flow: Life, host: Host, body: Body) -> Outcome:
     """Drive a flow to its end, performing each command as it comes."""
-    try:
-        command = next(flow)
-        while True:
-            command = flow.send(await perform(command, host, body))
-    except StopIteration as stop:
-        return cast("Outcome", stop.value)
+    command, go = next(flow), None
+    while True:
+        try:
+            answer = await perform(command, host, body)
+        except Exception as error:
+            raise error if go is None else host.lost(go, error) from error
+        except BaseException:
+            if go is not None:
+                host.lose(go)
+            raise
+        go = begun(command, answer, go)
+        try:
+            command = flow.send(answer)
+        except StopIteration as stop:
+            return cast("Outcome", stop.value)
 
 
 async def perform(command: Command, host: Host, body: Body) -> Answer:
@@ -60,10 +71,7 @@ async def perform(command: Command, host: Host, body: Body) -> Answer:
         case Invoke():
             return await _invoke(command, host, body)
         case Settle():
-            try:
-                return host.settled(command, await _wait(host.store.submit(host.settlement(command))))
-            except Exception as error:
-                raise host.lost(command, error) from error
+            return host.settled(command, await _wait(host.store.submit(host.settlement(command))))
         case Consult():
             return await _consult(command, host)
         case Roll():
@@ -86,7 +94,7 @@ async def _admit(command: Admit, host: Host) -> Admitted:
         if isinstance(answer, Go) and command.planned:
             why = f"'{command.action.tool}' was cancelled before it ran."
             end = failed(answer.action, answer.attempt, Status.FAILED, Reason.CANCELLED, why)
-            await _wait(host.store.submit(host.settlement(Settle(answer, end))))
+            await _wait(host.store.submit(host.settlement(Settle(answer, end, began=False))))
         raise
 
 
@@ -111,8 +119,9 @@ async def _invoke(command: Invoke, host: Host, body: Body) -> Returned | Raised:
     except BaseException as error:  # noqa: BLE001 (a tool is foreign code; the edge raises this again)
         return host.raised(command.action, error)
     finally:
-        EXECUTION.reset(token)
-    return host.returned(body, value)
+        with suppress(ValueError):  # a coroutine that is closed ends in whatever context closes it
+            EXECUTION.reset(token)
+    return host.returned(command.action, body, value)
 
 
 async def _consult(command: Consult, host: Host) -> Seen | Unseen:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 import time
 from typing import cast
@@ -13,6 +12,7 @@ from handrail.core.commands import (
     Await,
     Command,
     Consult,
+    Go,
     Invoke,
     Proposal,
     Raised,
@@ -35,12 +35,28 @@ def run(proposal: Proposal, host: Host, body: Body) -> Outcome:
 
 def drive(flow: Life, host: Host, body: Body) -> Outcome:
     """Drive a flow to its end, performing each command as it comes."""
-    try:
-        command = next(flow)
-        while True:
-            command = flow.send(perform(command, host, body))
-    except StopIteration as stop:
-        return cast("Outcome", stop.value)
+    command, go = next(flow), None
+    while True:
+        try:
+            answer = perform(command, host, body)
+        except Exception as error:
+            raise error if go is None else host.lost(go, error) from error
+        except BaseException:
+            if go is not None:
+                host.lose(go)
+            raise
+        go = begun(command, answer, go)
+        try:
+            command = flow.send(answer)
+        except StopIteration as stop:
+            return cast("Outcome", stop.value)
+
+
+def begun(command: Command, answer: Answer, go: Go | None) -> Go | None:
+    """Return the admission whose outcome is still to be recorded, if any."""
+    if isinstance(answer, Go):
+        return answer if isinstance(command, Admit) and command.planned else go
+    return None if isinstance(command, Settle) else go
 
 
 def perform(command: Command, host: Host, body: Body) -> Answer:
@@ -55,10 +71,7 @@ def perform(command: Command, host: Host, body: Body) -> Answer:
         case Invoke():
             return _invoke(command, host, body)
         case Settle():
-            try:
-                return host.settled(command, host.store.transact(host.settlement(command)))
-            except Exception as error:
-                raise host.lost(command, error) from error
+            return host.settled(command, host.store.transact(host.settlement(command)))
         case Consult():
             return _consult(command, host)
         case Roll():
@@ -77,12 +90,7 @@ def _invoke(command: Invoke, host: Host, body: Body) -> Returned | Raised:
         return host.raised(command.action, error)
     finally:
         EXECUTION.reset(token)
-    if inspect.isawaitable(value):
-        close = getattr(value, "close", None)
-        if callable(close):
-            close()
-        return host.raised(command.action, TypeError("it returned an awaitable; declare it with `async def`"))
-    return host.returned(body, value)
+    return host.returned(command.action, body, value)
 
 
 def _consult(command: Consult, host: Host) -> Seen | Unseen:

@@ -7,13 +7,17 @@ here, once.
 from __future__ import annotations
 
 import base64
+import inspect
+import json
 import os
 import random
 import time
+import types
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from urllib.parse import quote, quote_plus
 
 from handrail.alerts.alert import Alert, AlertKind
 from handrail.core.action import Action, action_key
@@ -24,6 +28,7 @@ from handrail.core.commands import (
     Command,
     Consult,
     Ended,
+    Go,
     Held,
     Proposal,
     Raised,
@@ -65,6 +70,8 @@ class Execution:
     agent: str
     run: str
 
+
+_UNFINISHED = (types.GeneratorType, types.AsyncGeneratorType, types.CoroutineType)
 
 EXECUTION: ContextVar[tuple[Action, int] | None] = ContextVar("handrail_execution", default=None)
 
@@ -110,7 +117,6 @@ class Host:
         clock_us: Wall clock, microseconds since the epoch.
         sleep: Blocks for some seconds.
         lost_calls: (run, call) of calls whose outcome could not be recorded; they are in doubt although we live.
-        disowning: Those that an admission under way marks so.
     """
 
     store: Store
@@ -122,7 +128,6 @@ class Host:
     clock_us: Callable[[], int] = lambda: time.time_ns() // 1_000
     sleep: Callable[[float], None] = time.sleep
     lost_calls: list[tuple[str, str]] = field(default_factory=list)
-    disowning: tuple[tuple[str, str], ...] = ()
 
     # --- admission and settlement -------------------------------------------------------------------------------------
 
@@ -137,10 +142,9 @@ class Host:
 
     def _after_loss(self, step: Step[Admitted]) -> Step[Admitted]:
         """Before anything else is decided, leave in doubt what could not be recorded."""
-        self.disowning = tuple(self.lost_calls)
 
         def both(tx: Transaction) -> Admitted:
-            for run, call in self.disowning:
+            for run, call in tuple(self.lost_calls):
                 tx.disown(run, call)
             return step(tx)
 
@@ -152,9 +156,6 @@ class Host:
 
     def admitted(self, answer: Admitted) -> Admitted:
         """Tell people what an admission opened."""
-        if self.disowning:
-            self.lost_calls = [lost for lost in self.lost_calls if lost not in self.disowning]
-            self.disowning = ()
         if isinstance(answer, Held) and answer.opened:
             ticket = answer.ticket
             kind = AlertKind.RETRIES if RETRIES_RULE in ticket.rules else AlertKind.REVIEW
@@ -185,11 +186,15 @@ class Host:
         outcome = failed(command.action, command.attempt, Status.DENIED, reason, why)
         return Ended(outcome._replace(error=error))
 
-    def lost(self, command: Settle, error: Exception) -> StoreError:
+    def lose(self, go: Go) -> None:
+        """Leave an admitted action in doubt although this process lives: how it ended will not be recorded."""
+        if go.tracked:
+            self.lost_calls.append((go.action.run, go.action.call))
+
+    def lost(self, go: Go, error: Exception) -> StoreError:
         """Return the error for an outcome that could not be recorded: it is in doubt, never a success."""
-        action = command.go.action
-        if command.go.tracked:
-            self.lost_calls.append((action.run, action.call))
+        self.lose(go)
+        action = go.action
         return StoreError(
             f"'{action.tool}' ran, but its outcome could not be recorded ({safe(error)}). It is in doubt: look at what "
             f"it did, then run: handrail log resolve {action.id}"
@@ -197,15 +202,26 @@ class Host:
 
     # --- the tool -----------------------------------------------------------------------------------------------------
 
-    def returned(self, body: Body, value: object) -> Returned:
-        """Turn a tool's value into an answer: JSON where it has that form, checked against the tool's own types."""
-        violations = body.check(value) if body.check is not None else ()
+    def returned(self, action: Action, body: Body, value: object) -> Returned | Raised:
+        """Turn a tool's value into an answer: JSON where it has that form, checked against the tool's own types.
+
+        What has not happened yet when the tool returns (a generator, an awaitable) is a failure, not a success.
+        """
+        if isinstance(value, _UNFINISHED) or inspect.isawaitable(value):
+            kind = type(value).__name__
+            close = getattr(value, "close", None)
+            if callable(close):
+                close()
+            return self.raised(action, TypeError(f"it returned a {kind}, which has not run yet; return its result"))
         try:
+            violations = body.check(value) if body.check is not None else ()
             result, size = measured(value)
             return Returned(value, result, self.clock_us(), "", violations, size)
-        except (NotJson, RecursionError) as error:
-            why = str(error) if isinstance(error, NotJson) else "It is nested too deeply."
-            return Returned(value, None, self.clock_us(), why, violations)
+        except NotJson as error:
+            return Returned(value, None, self.clock_us(), str(error), violations)
+        except Exception as error:  # noqa: BLE001 (a value's own code may raise anything while it is looked at)
+            why = safe(f"Looking at it fails: {type(error).__name__}: {_text_of(error)}", max_chars=300)
+            return Returned(value, None, self.clock_us(), why, (Violation("result", "", why),))
 
     def raised(self, action: Action, error: BaseException) -> Raised:
         """Turn a tool's exception into an answer, without the secrets that its text may carry."""
@@ -213,14 +229,15 @@ class Host:
         text = safe(self._scrub(action, _text_of(error)), max_chars=500)
         kind = type(error).__name__
         why = f"'{action.tool}' was stopped ({kind})." if stops else f"'{action.tool}' failed: {kind}: {text}"
-        return Raised(error, why, stops, _retry_after_s(error))
+        return Raised(error, why, stops, stops or isinstance(error, TimeoutError), _retry_after_s(error))
 
     def _scrub(self, action: Action, text: str) -> str:
         tool = self.desk.policy.tool(action.tool)
         if tool is None or not tool.secrets:
             return text
         for secret in _hidden(dict(action.args), tool):
-            text = text.replace(secret, "[redacted]")
+            for form in {secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], quote(secret), quote_plus(secret)}:
+                text = text.replace(form, "[redacted]")
         return text
 
     # --- Handrail's own calls -----------------------------------------------------------------------------------------
@@ -278,13 +295,12 @@ def _text_of(error: BaseException) -> str:
 
 def _retry_after_s(error: BaseException) -> float:
     """Return the seconds that an upstream asked for, 0 when it did not. Source: RFC 9110, section 10.2.3."""
-    headers = getattr(getattr(error, "response", None), "headers", None)
-    wanted = getattr(error, "retry_after", None)
-    if wanted is None and headers is not None:
-        wanted = headers.get("Retry-After")
     try:
-        seconds = float(wanted)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+        wanted = getattr(error, "retry_after", None)
+        if wanted is None:
+            wanted = error.response.headers.get("Retry-After")  # type: ignore[attr-defined]
+        seconds = float(wanted)
+    except Exception:  # noqa: BLE001 (a foreign exception's attributes may do anything; without them nothing was asked)
         return 0.0
     return seconds if 0 <= seconds <= 3_600 else 0.0
 

@@ -113,22 +113,30 @@ def no_answer(condition: Condition) -> str:
 
 
 def explained(condition: Condition, error: BaseException) -> str:
-    """Return why a condition erred, without a full stop. What asks the process to end is raised again."""
+    """Return why a condition erred, without a full stop. What asks the process to end is raised again.
+
+    The evaluator's own sentences are not passed on: they quote values, which may be secret.
+    """
     if isinstance(error, KeyboardInterrupt | SystemExit):
         raise error
     if isinstance(error, KeyError):
         name = str(error.args[0]) if error.args else ""
         path = next((".".join(p) for p in condition.paths if name in p[1:]), name)
-        return f"{safe(path)} is missing"
+        if name and path in condition.source:
+            return f"{safe(path)} is missing"
+        return f"'{safe(condition.source)}' looks up a member that is missing"
     if isinstance(error, TypeError):
         return f"'{safe(condition.source)}' does not fit the values: one is null or of another type than it expects"
     if isinstance(error, RuntimeError) and (found := _UNDEFINED.match(str(error))):
         if found[1] in condition.names:
             return f"there is no {found[1]} at this point"
         return f"'{found[1]}' does not fit the value that it is called on"
-    return f"{type(error).__name__}: {safe(error, max_chars=160).rstrip('.')}"
+    if isinstance(error, RuntimeError) and (found := _FUNCTION.match(str(error))):
+        return f"{found[1]}(…) cannot read the value that it is given"
+    return f"'{safe(condition.source)}' cannot be computed for these values ({type(error).__name__})"
 
 
+_FUNCTION = re.compile(r"Function '(\w+)' error: ")
 _UNDEFINED = re.compile(r"Undefined variable or function: '(\w+)'")
 
 

@@ -5,10 +5,12 @@ The minimum viable set (promise 6.3) for every agent that may write: a dry run, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from handrail.core.effect import DESTRUCTIVE, Verb
+from handrail.core.names import fold
 from handrail.core.policy import Mode
 from handrail.core.tool import Access, AskMode
 from handrail.policy.compiled import CompiledPolicy
@@ -43,7 +45,7 @@ class Advice:
 
 def check(policy: CompiledPolicy) -> list[Advice]:
     """Return what should change, errors first, in the order of the file. An empty list is a clean policy."""
-    found = [*_whole(policy), *_agents(policy), *_tools(policy), *_rules(policy)]
+    found = [*_whole(policy), *_names(policy), *_agents(policy), *_tools(policy), *_rules(policy)]
     return sorted(found, key=lambda one: (one.level is not Level.ERROR, one.line, one.column, one.message))
 
 
@@ -94,6 +96,29 @@ def _whole(policy: CompiledPolicy) -> list[Advice]:
     return found
 
 
+def _folded(names: Iterable[str]) -> set[str]:
+    return {fold(name) for name in names}
+
+
+def _names(policy: CompiledPolicy) -> list[Advice]:
+    """Return where four eyes hang on a spelling: a reviewer named as an agent, an owner named almost as a reviewer."""
+    reviewers = {fold(name): name for name in policy.reviewers}
+    found: list[Advice] = []
+    for name, spec in policy.document.agents.items():
+        same = reviewers.get(fold(name))
+        if same is not None:
+            message = f"Reviewer {quoted(same)} and agent {quoted(name)} have one name, as if it approved itself."
+            found.append(_error(spec.at, f"{message} Rename one."))
+        owner = spec.owner or ""
+        person = reviewers.get(fold(owner), owner)
+        if person != owner:
+            message = f"The owner {quoted(owner)} of agent {quoted(name)} is spelled {quoted(person)}"
+            found.append(
+                _error(spec.at, f"{message} under 'reviewers'. Write both the same, so that four eyes know the person.")
+            )
+    return found
+
+
 def _agents(policy: CompiledPolicy) -> list[Advice]:
     found: list[Advice] = []
     for name in _writers(policy):
@@ -105,7 +130,7 @@ def _agents(policy: CompiledPolicy) -> list[Advice]:
         if policy.four_eyes and agent.owner is None:
             message = f"{shown} has no 'owner', so four eyes bar nobody. Name the person behind it."
             found.append(_warning(spec.at, message))
-        if policy.four_eyes and policy.reviewers and set(policy.reviewers) == {agent.owner}:
+        if policy.four_eyes and policy.reviewers and _folded(policy.reviewers) == _folded([agent.owner or ""]):
             message = f"{shown} is owned by the only reviewer, whom four eyes bar. Add a second reviewer."
             found.append(_error(spec.at, message))
         parents = [policy.agents[one] for one in agent.lineage[:-1] if one in policy.agents]

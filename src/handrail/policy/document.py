@@ -77,9 +77,10 @@ def parse(text: str, problems: Problems) -> Node | None:
     if len(text.encode(errors="replace")) > FILE_MAX:
         problems.add(Mark(1, 1), "The file is larger than 1 MiB. A policy is a page an operator can read; split it up.")
         return None
-    if any(line.startswith("%") for line in text.splitlines()[:20]):
-        problems.add(Mark(1, 1), "YAML directives (lines that start with %) are not accepted. Remove them.")
-        return None
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+        if line.startswith("%"):
+            problems.add(Mark(number, 1), "YAML directives (lines that start with %) are not accepted. Remove them.")
+            return None
     composed = _compose(text, problems)
     return None if composed is None else _Reader(problems).read(composed, 0)
 
@@ -132,6 +133,7 @@ def _explained(error: object, text: str, at: Mark) -> str:
     return f"This is not YAML: {quoted(what)[1:-1].rstrip('.')}.{hint}"
 
 
+_REFUSED = "The tag {} is not accepted here. Remove it."
 _NULL = "tag:yaml.org,2002:null"
 _TEXT = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "timestamp", "value", "merge"))
 
@@ -168,10 +170,18 @@ class _Reader:
         from ruamel.yaml.nodes import MappingNode, SequenceNode  # noqa: PLC0415
 
         if isinstance(composed, MappingNode):
+            self._untagged(composed, at, "map")
             return self._mapping(composed, at, depth)
         if isinstance(composed, SequenceNode):
+            self._untagged(composed, at, "seq")
             return Node(at, [self.read(item, depth + 1) for item in composed.value], {})
         return self._scalar(composed, at)
+
+    def _untagged(self, composed: Composed, at: Mark, kind: str) -> None:
+        """Refuse a tag that makes something else of a list or a mapping than what it is."""
+        tag = str(composed.tag)
+        if tag != f"tag:yaml.org,2002:{kind}":
+            self._problems.add(at, _REFUSED.format(quoted(tag)))
 
     def _mapping(self, composed: Composed, at: Mark, depth: int) -> Node:
         entries: dict[str, Node] = {}
@@ -204,7 +214,7 @@ class _Reader:
         elif tag == "tag:yaml.org,2002:float":
             value = self._float(text, at)
         elif tag != _NULL:
-            self._problems.add(at, f"The tag {quoted(tag)} is not accepted here. Remove it.")
+            self._problems.add(at, _REFUSED.format(quoted(tag)))
         return Node(at, value, {})
 
     def _integer(self, text: str, at: Mark) -> int:

@@ -116,6 +116,8 @@ def _consider(rule: Rule, case: Case) -> list[Considered]:
         return [one(None, holds=None, why="It speaks of other tools.")]
     if rule.agents is not None and case.agent is not None and case.agent.name not in rule.agents:
         return [one(None, holds=None, why="It speaks of other agents.")]
+    if not case.effects:
+        return [one(None, holds=None, why="Its effects cannot be told.")]
     if "before" in rule.names and case.before is None and not case.planned:
         return [one(None, holds=None, why="It waits for the before-image.")]
     if rule.when is None:

@@ -145,11 +145,11 @@ class _Compiler:
 
     def _tool(self, name: str, spec: ToolSpec) -> Tool:
         compiled = effects(spec.effects, self._normalise, self._zones, self._problems)
-        hide = self._redact(name)
+        hide = self._redact(name, spec)
         after = ("args", "before", "result") if spec.before is not None else ("args", "result")
         before = None if spec.before is None else self._paired(spec.before, ("args",), must_read=True)
         undo = None if spec.undo is None else self._paired(spec.undo, after, must_read=False)
-        verify = None if spec.verify is None else self._paired(spec.verify, after, must_read=True)
+        verify = None if spec.verify is None else self._paired(spec.verify, after, must_read=True, hide=hide)
         tested = checks(spec.checks, spec.result, hide, self._problems)
         source = f"{self._source}:{spec.at.line}"
         tool = Tool(
@@ -167,7 +167,9 @@ class _Compiler:
         )
         return tool if hide is None else replace(tool, redact=hide, secrets=True)
 
-    def _paired(self, spec: PairedSpec, roots: tuple[str, ...], *, must_read: bool) -> Paired:
+    def _paired(
+        self, spec: PairedSpec, roots: tuple[str, ...], *, must_read: bool, hide: Redact | None = None
+    ) -> Paired:
         name = str(spec.call.value)
         target = self._document.tools.get(name)
         if target is None:
@@ -176,7 +178,7 @@ class _Compiler:
         elif must_read and not target.reads:
             message = f"Handrail calls {quoted(name)} by itself, so it may only read. Declare it with 'do: read'."
             self._problems.add(spec.call.at, message)
-        return paired(spec, roots, self._problems)
+        return paired(spec, roots, self._problems, hide)
 
     def _secret(self, spec: RedactSpec) -> tuple[frozenset[str], paths.Path] | None:
         """Return a secret path with the tools that it is secret in."""
@@ -187,8 +189,14 @@ class _Compiler:
             self._problems.add(spec.path.at, str(error))
             return None
 
-    def _redact(self, tool: str) -> Redact | None:
-        found = [path for tools, path in self._secrets if tool in tools]
+    def _redact(self, name: str, spec: ToolSpec) -> Redact | None:
+        """Hide a tool's secrets. What is secret in a result is so in the images that the same read gives."""
+        found = [path for tools, path in self._secrets if name in tools]
+        for root, pair in (("before", spec.before), ("seen", spec.verify)):
+            if pair is not None:
+                sources = {name, str(pair.call.value)}
+                results = [path for tools, path in self._secrets if path.root == "result" and tools & sources]
+                found += [replace(path, root=root) for path in results]
         return redact(found) if found else None
 
     def _cycles(self) -> None:

@@ -5,12 +5,14 @@ An id is `kind/name`. Normalising it twice changes nothing. What is folded:
 - every id: Unicode NFC, blanks around it removed; the kind in lower case;
 - `file` and `path`: backslashes, `//`, `.` and `..`, a slash at the end, `file:` URLs. Links on disk are not followed;
 - URLs (kind `url`, or a name that starts with `scheme://`): scheme and host in lower case, default port, dot segments,
-  percent escapes (RFC 3986, section 6.2.2), fragment. The query stays as it is: its order may mean something;
+  percent escapes (RFC 3986, section 6.2.2), user name and password, fragment, an empty query; and what browsers read as
+  the same (WHATWG URL Standard, section 4.4): tabs and line breaks inside, backslashes, any number of slashes after
+  `https:` and its like. The query stays as it is: its order may mean something;
 - ARNs: `instance/arn:aws:ec2:eu-west-1:123:instance/i-1` is `instance/i-1`; an ARN alone takes its kind from itself;
 - kinds whose names have no case: `host`, `email` and `instance`, and those the policy names under `kinds`.
 
-Where the form loses something (a link, an account in an ARN), two different things may share a name. That errs on the
-safe side: what is remembered of one is remembered of both.
+Where the form loses something (a link, an account in an ARN, a user in a URL), two different things may share a name.
+That errs on the safe side: what is remembered of one is remembered of both. Characters that only look alike stay apart.
 """
 
 from __future__ import annotations
@@ -26,7 +28,10 @@ INSENSITIVE = frozenset({"email", "host", "instance"})
 Normalise = Callable[[str], str]
 
 _PLAIN = re.compile(r"[a-z][a-z0-9_-]*/[a-z0-9_-]+")
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://|(?:https?|wss?|ftp):[/\\]", re.IGNORECASE)
+_ALONE = re.compile(r"[a-z][a-z0-9+.-]*://|(?:https?|wss?|ftp|file):", re.IGNORECASE)
+_BREAKS = str.maketrans("", "", "\t\n\r")
+_CONTROLS = "".join(map(chr, range(0x21)))
 _PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443", "ftp": "21", "ssh": "22", "postgresql": "5432"}
 _ROUNDS = 500  # each round takes one ARN out of an ARN; ids are short (see effects.RESOURCE_MAX)
 
@@ -55,9 +60,9 @@ def _once(text: str, insensitive: frozenset[str]) -> str:
     text = (text if text.isascii() else unicodedata.normalize("NFC", text)).strip()
     if text.lower().startswith("arn:"):
         text = _arn(text, "") or text
-    elif _URL.match(text):
-        kind = "file" if text.lower().startswith("file:") else "url"
-        text = f"{kind}/{text}"
+    elif _ALONE.match(bare := _bare(text)):
+        kind = "file" if bare.lower().startswith("file:") else "url"
+        text = f"{kind}/{bare}"
     kind, slash, name = text.partition("/")
     if not slash:
         return text
@@ -66,13 +71,18 @@ def _once(text: str, insensitive: frozenset[str]) -> str:
         name = _arn(name, kind) or name
     if kind in {"file", "path"}:
         name = _file(name)
-    elif kind == "url" or _URL.match(name):
-        name = _url(name)
+    elif kind == "url" or _URL.match(_bare(name)):
+        name = _url(_bare(name))
     if kind == "host":
         name = name.rstrip(".")
     if kind in insensitive:
         name = unicodedata.normalize("NFC", name.casefold())
     return f"{kind}/{name}"
+
+
+def _bare(text: str) -> str:
+    """Return a URL without the characters that a parser of URLs does not see."""
+    return text.translate(_BREAKS).strip(_CONTROLS)
 
 
 def _arn(text: str, kind: str) -> str | None:
@@ -114,18 +124,22 @@ def _dots(name: str) -> str:
 
 
 _SPLIT = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(\?[^#]*)?(#.*)?", re.DOTALL)
+_TAIL = re.compile(r"[?#]")
+_SLASHES = re.compile(r"(https?|wss?|ftp):/*", re.IGNORECASE)
 
 
 def _url(name: str) -> str:
+    tail = _TAIL.search(name)
+    end = len(name) if tail is None else tail.start()
+    name = _SLASHES.sub(r"\1://", name[:end].replace("\\", "/"), count=1) + name[end:]
     found = _SPLIT.fullmatch(name)
     if found is None:
         return name
-    scheme, path, query = found[1].lower(), _escaped(found[3].replace("\\", "/")), _escaped(found[4] or "")
-    user, at, host = found[2].rpartition("@")
-    host, port = _host(host)
+    scheme, path, query = found[1].lower(), _escaped(found[3]), _escaped(found[4] or "")
+    host, port = _host(found[2].rpartition("@")[2])
     if port and port != _PORTS.get(scheme):
         host += f":{port}"
-    return f"{scheme}://{user}{at}{host}{_segments(path)}{query}"
+    return f"{scheme}://{host}{_segments(path)}{'' if query == '?' else query}"
 
 
 def _host(text: str) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from handrail.policy.fields import Fields
 from handrail.policy.model import PairedSpec
 from handrail.policy.paths import MISSING, Path, PathError, Template
 from handrail.policy.problems import Problems, quoted
+from handrail.policy.redact import Redact
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +59,14 @@ def _before_image(scope: Mapping[str, Json]) -> dict[str, Json]:
     raise EffectError("There is no before-image to go back to (it is no object), so this cannot be undone.")
 
 
-def paired(spec: PairedSpec, roots: tuple[str, ...], problems: Problems) -> Paired:
+def paired(spec: PairedSpec, roots: tuple[str, ...], problems: Problems, hide: Redact | None = None) -> Paired:
     """Compile one paired call; problems are noted. That `call` exists is checked elsewhere.
 
     Args:
         spec: The declaration.
         roots: What its paths may start with.
         problems: Where problems go.
+        hide: Replaces what is secret to the tool that declares it, for the sentences of `expect`; None for nothing.
     """
     build: Callable[[Mapping[str, Json]], dict[str, Json]] = _before_image
     if spec.args is not None:
@@ -72,10 +74,12 @@ def paired(spec: PairedSpec, roots: tuple[str, ...], problems: Problems) -> Pair
         build = BuildArgs(tuple((name, source) for name, source in sources if source is not None))
     elif "before" not in roots:
         problems.add(spec.at, "'args: before' needs a before-image. Declare 'before' for this tool.")
-    return Paired(str(spec.call.value), build, _expect(spec, problems))
+    return Paired(str(spec.call.value), build, _expect(spec, hide, problems))
 
 
-def _expect(spec: PairedSpec, problems: Problems) -> Callable[[Mapping[str, Json]], tuple[Violation, ...]] | None:
+def _expect(
+    spec: PairedSpec, hide: Redact | None, problems: Problems
+) -> Callable[[Mapping[str, Json]], tuple[Violation, ...]] | None:
     if not spec.expect:
         return None
     compiled = [condition(node, EXPECT_NAMES, problems) for node in spec.expect]
@@ -83,7 +87,8 @@ def _expect(spec: PairedSpec, problems: Problems) -> Callable[[Mapping[str, Json
 
     def expect(scope: Mapping[str, Json]) -> tuple[Violation, ...]:
         values = {name: scope.get(name) for name in EXPECT_NAMES}
-        return tuple(v for one in holds for v in one.test(values))
+        visible = None if hide is None else hide(values)
+        return tuple(v for one in holds for v in one.test(values, visible))
 
     return expect
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from handrail.core.backoff import Backoff
 from handrail.core.digest import Json, NotJson, to_json
 from handrail.core.effect import Verb
-from handrail.core.names import did_you_mean
+from handrail.core.names import did_you_mean, fold
 from handrail.core.policy import Mode
 from handrail.core.tool import Access, AskMode
 from handrail.policy.document import Node
@@ -85,9 +85,7 @@ class Reader:
             kinds={name: self._kind(name, node) for name, node in top.entries("kinds").items()},
             pending_us=reviews.duration_us("pending", default.pending_us),
             valid_us=reviews.duration_us("valid", default.valid_us),
-            agents={
-                name: self._agent(name, node, top.where("agents", name)) for name, node in top.entries("agents").items()
-            },
+            agents=self._agents(top),
             tools={
                 name: self._tool(name, node, top.where("tools", name)) for name, node in top.entries("tools").items()
             },
@@ -127,14 +125,29 @@ class Reader:
         return url
 
     def _distinct(self, nodes: tuple[Node, ...] | None, noun: str) -> tuple[str, ...]:
-        seen: list[str] = []
+        seen: dict[str, str] = {}
         for node in nodes or ():
             name = str(node.value)
-            if name in seen:
+            if seen.get(fold(name)) == name:
                 self._problems.add(node.at, f"The {noun} {quoted(name)} is listed twice.")
             else:
-                seen.append(name)
-        return tuple(seen)
+                self._one_spelling(seen, name, node.at, noun)
+        return tuple(seen.values())
+
+    def _one_spelling(self, seen: dict[str, str], name: str, at: Mark, noun: str) -> None:
+        """Refuse two names that only their spelling tells apart: people and logs would take them for one."""
+        other = seen.setdefault(fold(name), name)
+        if other != name:
+            self._problems.add(at, f"The {noun}s {quoted(other)} and {quoted(name)} differ in spelling only. Keep one.")
+
+    def _agents(self, top: Fields) -> dict[str, AgentSpec]:
+        agents: dict[str, AgentSpec] = {}
+        seen: dict[str, str] = {}
+        for name, node in top.entries("agents").items():
+            at = top.where("agents", name)
+            self._one_spelling(seen, name, at, "agent")
+            agents[name] = self._agent(name, node, at)
+        return agents
 
     def _zones(self, top: Fields) -> dict[str, tuple[str, ...]]:
         zones: dict[str, tuple[str, ...]] = {}

@@ -24,7 +24,7 @@ class _Branch:
 
 @dataclass(frozen=True, slots=True)
 class Redact:
-    """Replaces secret paths in `{"args", "before", "result"}`; gives its argument back where nothing is secret."""
+    """Replaces secret paths in `{"args", "before", "result", "seen"}`; gives it back where nothing is secret."""
 
     root: _Branch
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, replace
 
-from handrail.core.admission import review_record
-from handrail.core.digest import Json, digest
+from handrail.core.admission import barred, review_record
+from handrail.core.digest import Json
 from handrail.core.effect import Verb
 from handrail.core.names import did_you_mean
 from handrail.core.policy import Policy
@@ -118,9 +118,11 @@ def deny(store: Store, policy: Policy, id: str, *, reviewer: str, secret: str, n
 def _written(ticket: Ticket) -> list[tuple[str, str]]:
     effects = ticket.view.get("effects")
     return [
-        (str(effect["resource"]), str(effect["verb"]))
+        (str(effect[name]), str(effect["verb"]))
         for effect in (effects if isinstance(effects, list) else [])
-        if isinstance(effect, dict) and effect.get("verb") != Verb.READ.value and effect.get("resource")
+        if isinstance(effect, dict) and effect.get("verb") != Verb.READ.value
+        for name in ("resource", "to")
+        if effect.get(name)
     ]
 
 
@@ -137,13 +139,9 @@ def _person(store: Store, policy: Policy, name: str) -> Reviewer:
 def _decidable(tx: Transaction, policy: Policy, id: str, person: Reviewer) -> Ticket:
     """Return the ticket when this person may decide it now."""
     ticket = find(tx, id)
-    agent = policy.agent(ticket.agent)
-    if person.name in {ticket.agent, ticket.root, *(agent.lineage if agent is not None else ())}:
-        raise ReviewError(f"{person.name} is the agent that asks; an agent never decides. Nothing was decided.")
-    if (ticket.four_eyes or policy.four_eyes) and person.name == ticket.owner:
-        raise ReviewError(
-            f"{person.name} owns agent '{ticket.agent}', and four_eyes asks for somebody else. Nothing was decided."
-        )
+    why = barred(policy, ticket, person.name)
+    if why:
+        raise ReviewError(f"{why} Nothing was decided.")
     if ticket.state is not TicketState.PENDING:
         by = f" by {ticket.by}" if ticket.by else ""
         raise ReviewError(f"Ticket {ticket.id} is already {ticket.state}{by}. Nothing was decided.")
@@ -153,13 +151,18 @@ def _decidable(tx: Transaction, policy: Policy, id: str, person: Reviewer) -> Ti
     return ticket
 
 
+_BOUND = ("digest", "view", "rules", "until_us", "owner", "four_eyes")
+"""What the journal says of a ticket when it was asked, and what must still be so when it is decided."""
+
+
 def _untouched(tx: Transaction, ticket: Ticket) -> None:
     """Compare what the reviewer is shown with what the journal says was asked."""
     asked = tx.records(Query(run=ticket.run, tool=ticket.tool, kinds=(RecordKind.REVIEW,), newest_first=True))
     for row in asked:
         body = row.record.body
         if body.get("ticket") == ticket.id and body.get("state") == TicketState.PENDING:
-            if body.get("view") == digest(dict(ticket.view)) and body.get("digest") == ticket.digest:
+            asked_for = review_record(ticket).body
+            if all(body.get(name) == asked_for[name] for name in _BOUND):
                 return
             break
     raise ReviewError(f"Ticket {ticket.id} is not what was asked: somebody changed the store. Run: handrail log verify")
@@ -174,7 +177,8 @@ def _grant(tx: Transaction, policy: Policy, ticket: Ticket, remember: Remember) 
         raise ReviewError(f"A grant has 1 to {GRANT_USES_MAX} uses and lasts at most {GRANT_HOURS_MAX} hours.")
     args = ticket.view.get("args")
     exact = {path: _literal(value) for path, value in flatten(args if isinstance(args, dict) else {}).items()}
-    unknown = sorted(set(remember.pattern) - set(exact))
+    pattern = {path if path in exact else f"{path}#": glob for path, glob in remember.pattern.items()}
+    unknown = sorted(set(pattern) - set(exact))
     if unknown:
         raise ReviewError(f"The action has no argument {unknown[0]!r}.{did_you_mean(unknown[0], exact)}")
     return Grant(
@@ -182,7 +186,7 @@ def _grant(tx: Transaction, policy: Policy, ticket: Ticket, remember: Remember) 
         agent=ticket.agent,
         tool=ticket.tool,
         rules=ticket.rules,
-        pattern={**exact, **remember.pattern},
+        pattern={**exact, **pattern},
         rows_max=remember.rows_max,
         uses_max=remember.uses,
         until_us=tx.now_us + int(remember.hours * HOUR_US),

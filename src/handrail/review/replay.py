@@ -332,9 +332,14 @@ def _tripped(view: Mapping[str, Json]) -> Iterator[Tripped]:
             )
 
 
+def _shown(values: Mapping[str, Json]) -> dict[str, str]:
+    """Return every leaf by its path, for reading: what kind of value it is does not show in the path."""
+    return {path.removesuffix("#"): text for path, text in flatten(values).items()}
+
+
 def _change(view: Mapping[str, Json], args: Mapping[str, Json], quoted: frozenset[str]) -> Change:
     """Lay the before-image beside the arguments, where both speak of the same fields."""
-    before, after = flatten(_mapping(view.get("before"))), flatten(args)
+    before, after = _shown(_mapping(view.get("before"))), _shown(args)
     verbs = {_text(e.get("verb")) for e in _list(view.get("effects")) if isinstance(e, dict)}
     if before and Verb.DELETE.value in verbs:
         gone = [FieldChange(path, value, None, True) for path, value in before.items()]

@@ -19,15 +19,18 @@ The rules, each with a test:
 - Nobody gets an answer before COMMIT (and the sync, if durable) has returned.
 - A work that raises is undone alone (savepoint); its own caller gets the exception.
 - If the transaction as a whole fails or is interrupted, all its callers are told that nothing was written.
+- An interrupt never leaves the lock held or a transaction open: every other process would wait for ever.
 - The connection is closed before a fork; parent and child each open their own on the next use.
 """
 
 import sqlite3
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from time import monotonic, perf_counter
@@ -36,6 +39,7 @@ from typing import Any, Generic, TypeVar, cast
 from handrail.errors import StoreError
 from handrail.stores import forks
 from handrail.stores.fairlock import FairLock
+from handrail.stores.surely import surely
 from handrail.stores.walsync import WalSync
 
 T = TypeVar("T")
@@ -102,7 +106,7 @@ class _Entry(Generic[T]):
 class _Batch:
     """The works of one transaction and how far it got."""
 
-    __slots__ = ("committed", "committing", "durable", "entries", "synced")
+    __slots__ = ("committed", "committing", "durable", "entries", "failure", "synced")
 
     def __init__(self, first: _Entry[Any], *, durable: bool) -> None:
         self.entries = [first]
@@ -110,16 +114,11 @@ class _Batch:
         self.committing = False
         self.committed = False
         self.synced = False
+        self.failure: BaseException | None = None
 
-    def settle(self, failure: BaseException | None) -> None:
+    def settle(self) -> None:
         """Answer everybody; if the batch failed, each with an exception object of its own."""
-        try:
-            self._tell(failure)
-        except BaseException:
-            self._tell(failure)  # interrupted: nobody may be left waiting
-            raise
-
-    def _tell(self, failure: BaseException | None) -> None:
+        failure = self.failure
         kept = self.committed and (self.synced or not self.durable)
         for entry in self.entries:
             if not kept and entry.error is None:
@@ -194,18 +193,27 @@ class _Line:
 
         An entry that is neither leader nor in the queue has had its turn, or is having it.
         """
+        surely(partial(self._step_out, entry))
+
+    def _step_out(self, entry: _Entry[Any]) -> None:
         with self._mutex:
-            if self._leader is not entry:
-                if entry in self._queue:
-                    self._queue.remove(entry)
-                return
-            heir = self._leader = self._queue.popleft() if self._queue else None
-            if heir is None:
-                self._idle.notify_all()
-            elif heir.wake is not None:
-                heir.wake.release()
-            else:
+            surely(partial(self._pass_on, entry))
+
+    def _pass_on(self, entry: _Entry[Any]) -> None:
+        """Make the first who waits leader, then wake it; can be begun again after an interrupt anywhere."""
+        if self._leader is entry:
+            self._leader = self._queue[0] if self._queue else None
+        elif entry in self._queue and self._queue[0] is not self._leader:
+            self._queue.remove(entry)
+        heir = self._leader
+        if heir is None:
+            self._idle.notify_all()
+        elif self._queue and self._queue[0] is heir:
+            if heir.wake is None:
                 self._writer_turn.release()
+            elif heir.wake.locked():
+                heir.wake.release()
+            self._queue.popleft()
 
     def submit(self, entry: _Entry[Any]) -> None:
         """Enter on behalf of somebody who does not wait here: the writer thread leads for them."""
@@ -236,10 +244,11 @@ class _Line:
         while True:
             self._writer_turn.acquire()
             leader = self._leader
-            if leader is None:  # woken by close()
+            if leader is not None and leader.future is not None:
+                with suppress(BaseException):  # lead() has told those whom it concerns
+                    self._committer.lead(self, leader)
+            elif self._writer is None:  # woken by close(); otherwise woken twice, by an interrupted hand-over
                 return
-            with suppress(BaseException):  # lead() has told those whom it concerns
-                self._committer.lead(self, leader)
 
 
 class Committer:
@@ -356,20 +365,26 @@ class Committer:
             BaseException: an interrupt. A failure is told to the callers and not raised.
         """
         batch = _Batch(first, durable=line.durable)
-        failure: BaseException | None = None
+        settle = partial(self._settle, line, first, batch)
         try:
-            self._write(line, batch)
-        except BaseException as error:
-            failure = error
-            if line.abandoned or not isinstance(error, Exception):
-                raise
+            try:
+                self._write(line, batch)
+            except BaseException as error:
+                batch.failure = error
+                if line.abandoned or not isinstance(error, Exception):
+                    raise
+            finally:
+                surely(settle)
+        except BaseException:
+            surely(settle)  # an interrupt may have come before it began
+            raise
         finally:
-            if not line.abandoned:
-                try:
-                    line.step_out(first)
-                finally:
-                    batch.settle(failure)
-                    failure = None  # its traceback holds this frame: leave no cycle
+            batch.failure = None  # its traceback holds this frame: leave no cycle
+
+    def _settle(self, line: _Line, first: _Entry[Any], batch: _Batch) -> None:
+        if not line.abandoned:
+            line.step_out(first)
+            batch.settle()
 
     def _write(self, line: _Line, batch: _Batch) -> None:
         number = 0
@@ -378,12 +393,25 @@ class Committer:
             self._transact(self._connection or self._open(), line, batch)
             if line.durable and batch.committed:
                 number = self._sync.note()
-        finally:
-            if self._lock.held():
-                self._lock.release()
+            self._lock.release()
+        except BaseException:
+            try:
+                surely(self._retreat)
+            except BaseException:
+                surely(self._retreat)  # an interrupt may have come before it began
+                raise
+            raise
         if number:
             self._sync.flush(number, self._wal)
             batch.synced = True
+
+    def _retreat(self) -> None:
+        """Leave no transaction open, and neither hold the lock nor wait for it."""
+        connection = self._connection
+        if self._lock.held() and connection is not None and connection.in_transaction:
+            self._roll_back(connection)
+            self._tell_undone()
+        self._lock.withdraw()
 
     def _transact(self, connection: sqlite3.Connection, line: _Line, batch: _Batch) -> None:
         self._begin(connection)
@@ -395,7 +423,7 @@ class Committer:
                 batch.committed = True
         except BaseException as error:
             if not line.abandoned:
-                self._undo(connection, batch, error)
+                surely(partial(self._undo, connection, batch, error))
             raise
         self.works += len(batch.entries)
         self.commits += batch.committed
@@ -457,13 +485,15 @@ class Committer:
         if not connection.in_transaction and batch.committing and not isinstance(error, sqlite3.Error):
             batch.committed = True  # COMMIT had returned
             return
+        self._roll_back(connection)
+        self._tell_undone()
+
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
         try:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
         except sqlite3.Error:
             self._disconnect()
-        finally:
-            self._tell_undone()
 
     def _tell_undone(self) -> None:
         if self.on_abort is not None:
@@ -486,8 +516,20 @@ class Committer:
             connection.close()
 
     def _refuse_nesting(self) -> None:
-        if self._lock.held():
+        if not self._lock.held():
+            return
+        if self._paused or self._leads():
             raise CommitterMisuseError("called from within a work, or holding the lock: it would wait for itself")
+        surely(self._retreat)  # what an interrupt left, between two instructions
+
+    def _leads(self) -> bool:
+        """Whether this thread is in the middle of writing; only its stack tells that for sure."""
+        frame = sys._getframe()  # noqa: SLF001
+        while frame is not None:
+            if frame.f_code is Committer.lead.__code__ and frame.f_locals["self"] is self:
+                return True
+            frame = frame.f_back  # type: ignore[assignment]
+        return False
 
     def _new_lines(self, closed: str = "") -> tuple[_Line, _Line]:
         return _Line(self, durable=False, closed=closed), _Line(self, durable=True, closed=closed)

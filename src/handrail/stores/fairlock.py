@@ -39,6 +39,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from handrail.stores import forks
+from handrail.stores.surely import surely
 
 _DRAWING = 1 << 62  # far above any ticket
 
@@ -84,18 +85,29 @@ class FairLock:
                 self._kernel = _open(self.path, self.mode)
             self._kernel.take()
         except BaseException:
-            self._step_back()
+            self.withdraw()
             raise
 
     def release(self) -> None:
         """Let the next in line have it."""
         if not self.held():
             raise RuntimeError("the write lock is released by the thread that took it")
+        surely(self._let_go)
+
+    def _let_go(self) -> None:
+        if not self.held():
+            return  # an earlier attempt was interrupted behind its last step
         try:
             if self._kernel is not None:
                 self._kernel.drop()
-        finally:
+        except OSError:
             self._queue.leave()
+            raise
+        self._queue.leave()
+
+    def withdraw(self) -> None:
+        """Neither hold nor wait any longer, wherever an `acquire` or `release` of this thread was interrupted."""
+        surely(self._step_back)
 
     def pause(self, timeout_s: float) -> bool:
         """Keep the threads of this process from taking it, without taking it from other processes.
@@ -107,7 +119,7 @@ class FairLock:
         try:
             return self._queue.enter(timeout_s) or self._queue.left_waiting()
         except BaseException:
-            self._step_back()
+            self.withdraw()
             raise
 
     def resume(self) -> None:
@@ -127,7 +139,7 @@ class FairLock:
                 self._kernel.close()
                 self._kernel = None
         finally:
-            self._step_back()
+            self.withdraw()
 
     def after_fork_in_child(self) -> None:
         """Close the parent's file, which leaves its lock alone, and begin with nobody waiting."""
@@ -150,14 +162,18 @@ class FairLock:
         try:
             self.acquire()
         except BaseException:  # an interrupt may come between acquire's return and ours
-            self._step_back()
+            self.withdraw()
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.release()
+        try:
+            self.release()
+        except BaseException:
+            self.withdraw()
+            raise
 
 
 class _ThreadQueue:
@@ -184,11 +200,17 @@ class _ThreadQueue:
 
     def leave(self) -> None:
         with self._mutex:
-            if self._waiting:
-                self.holder, turn = self._waiting.popleft()
+            surely(self._hand_over)
+
+    def _hand_over(self) -> None:
+        """Make the first who waits holder, then wake it; can be begun again after an interrupt anywhere."""
+        if self.holder == get_ident():
+            self.holder = self._waiting[0][0] if self._waiting else 0
+        if self._waiting and self._waiting[0][0] == self.holder:
+            turn = self._waiting[0][1]
+            if turn.locked():
                 turn.release()
-            else:
-                self.holder = 0
+            self._waiting.popleft()
 
     def left_waiting(self) -> bool:
         """Stop waiting.

@@ -13,11 +13,11 @@ from typing import TypeVar
 
 from handrail.core.facts import Call, CallState, Facts, Latch, Need, Resource
 from handrail.core.record import Record, RecordKind, Stored
-from handrail.core.store import Denial, Query, Step, Verification
+from handrail.core.store import Denial, Query, Step, Transaction, Verification
 from handrail.core.ticket import Grant, Reviewer, Ticket, TicketState
 from handrail.core.tool import Access
 from handrail.errors import StoreError
-from handrail.stores.chain import Link, Row, Verifier, link, row_of, stored
+from handrail.stores.chain import Link, Row, Verifier, is_kept, link, pruned, row_of, stored
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -102,15 +102,20 @@ class MemoryStore:
 
     def prune(self, before_us: int) -> int:
         """Remove old bodies."""
+        return self.transact(lambda tx: self._prune(tx, before_us))
+
+    def _prune(self, tx: Transaction, before_us: int) -> int:
         count = 0
-        with self._lock:
-            running = {call.action for call in self.calls.values() if call.state is not CallState.DONE}
-            asking = {ticket.run for ticket in self.asked.values() if ticket.state is TicketState.PENDING}
-            for index, row in enumerate(self.rows):
-                kept = row[4] == RecordKind.ANCHOR or (row[4] == RecordKind.REVIEW and row[6] in asking)
-                if row[3] < before_us and row[12] is not None and row[5] not in running and not kept:
-                    self.rows[index] = (*row[:12], None, *row[13:])
-                    count += 1
+        until_us = min(before_us, tx.now_us + 1)
+        running = {call.action for call in self.calls.values() if call.state is not CallState.DONE}
+        asking = {ticket.run for ticket in self.asked.values() if ticket.state is TicketState.PENDING}
+        for index, row in enumerate(self.rows):
+            kept = is_kept(row) or (row[4] == RecordKind.REVIEW and row[6] in asking)
+            if row[3] < until_us and row[12] is not None and row[5] not in running and not kept:
+                self.rows[index] = (*row[:12], None, *row[13:])
+                count += 1
+        if count:
+            tx.append(pruned(until_us, count))
         return count
 
     def backup(self, path: Path) -> None:
@@ -187,7 +192,12 @@ class MemoryTransaction:
     def _doubtful(self, need: Need) -> Call | None:
         for call in self._store.calls.values():
             here = self._seen(call)
-            if here.in_doubt and here.durable and here.key == need.key and here.call != need.call:
+            if (
+                here.in_doubt
+                and here.durable
+                and here.key == need.key
+                and (call.run, call.call) != (need.run, need.call)
+            ):
                 return here
         return None
 

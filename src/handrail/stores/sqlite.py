@@ -8,11 +8,11 @@ on history.
 from __future__ import annotations
 
 import os
-import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -25,18 +25,15 @@ from handrail.core.ticket import Grant, Reviewer, Ticket, TicketState
 from handrail.core.tool import Access
 from handrail.errors import StoreError, StoreVersionError
 from handrail.stores import documents, forks
-from handrail.stores.chain import ANCHOR_EVERY, Link, Verifier, anchor, link, row_of, stored
+from handrail.stores.chain import ANCHOR_EVERY, ANCHORED_MAX, Link, Verifier, anchor, link, pruned, row_of, stored
 from handrail.stores.committer import Committer, NotDurableError, WriteFailedError
 from handrail.stores.fairlock import FairLock
+from handrail.stores.life import Life, host
 from handrail.stores.reader import Reader
 from handrail.stores.sql import migrations, queries
-from handrail.stores.writers import Process, alive, this_process
 
 T = TypeVar("T")
 SQL = queries("sqlite")
-OPEN_WRITERS: set[str] = set()
-"""Chains that stores of this process write; an intent of any other chain with our pid was left by a closed store."""
-
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
@@ -58,24 +55,63 @@ class SqliteStore:
         self._given_clock = clock_us
         self._closed = False
         self._reader = Reader(self._connect)
-        self.after_fork_in_child()
+        self._life = Life(self.path.with_name(self.path.name + ".writers"))
+        self._begin_anew()
         forks.watch(self)
         with _faults(self.path):
             _make_private(self.path)
+            self._file = _identity(self.path)
+            self._life.sweep()
             self._committer = Committer(self._connect, FairLock(self.path.with_name(self.path.name + ".lock")))
             self._committer.on_abort = self._forget_head
             self._committer.run(_migrate, durable=True)
             self._base_us = max(time.time_ns() // 1_000, self.read(lambda tx: tx.last_us())) - _ticks_us()  # type: ignore[attr-defined]
 
+    @property
+    def writer(self) -> str:
+        """Id of our chain. Final once something was written."""
+        return self._life.id
+
     def after_fork_in_child(self) -> None:
-        """Begin a chain of our own: at opening, and in a forked child."""
-        self.writer = secrets.token_hex(6)
-        OPEN_WRITERS.add(self.writer)
+        """Begin a chain of our own; the parent's goes on."""
+        self._life.abandon()
+        self._life = Life(self._life.folder)
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
         self.head: Link | None = None
         self.begun = False
+        self.anchored: frozenset[tuple[str, int]] = frozenset()
         self.last_us = 0
 
+    def die(self) -> None:
+        """Leave everything as a killed process leaves it; for tests of what others find."""
+        self._life.abandon()
+        self._closed = True
+
+    def begin_life(self) -> None:
+        """Let others see that whoever owns what is written next lives."""
+        if not self._life.begun:
+            self._life.begin()
+
+    def alive(self, owner: str) -> bool:
+        """Return whether the writer of an intent lives."""
+        return self._life.alive(owner)
+
+    def check_file(self) -> None:
+        """Raise `StoreError` unless the file is still the one that was opened."""
+        try:
+            found = _identity(self.path)
+        except FileNotFoundError:
+            found = None
+        if found != self._file:
+            raise StoreError(
+                f"The store {self.path} was deleted or replaced while it was open, so nothing runs. "
+                "Stop the process and look."
+            )
+
     def _connect(self) -> sqlite3.Connection:
+        self.check_file()  # SQLite would make a new one
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, cached_statements=256)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -87,6 +123,7 @@ class SqliteStore:
         """After a rollback the chain's head is whatever the file says."""
         self.head = None
         self.begun = False
+        self.anchored = frozenset()
 
     @property
     def url(self) -> str:
@@ -117,6 +154,7 @@ class SqliteStore:
             raise StoreError("The store is closed. Open Handrail again.")
 
         def work(connection: sqlite3.Connection) -> T:
+            self.check_file()
             tx = SqliteTransaction(connection, self)
             try:
                 return step(tx)
@@ -128,8 +166,13 @@ class SqliteStore:
 
     def read(self, step: Step[T]) -> T:
         """Run a reading step on a snapshot."""
+
+        def work(connection: sqlite3.Connection) -> T:
+            self.check_file()
+            return step(SqliteTransaction(connection, self))
+
         with _faults(self.path):
-            return self._reader.run(lambda connection: step(SqliteTransaction(connection, self)))
+            return self._reader.run(work)
 
     def verify(self, progress: Callable[[int, int], None] | None = None) -> Verification:
         """Check every chain, payload digest and anchor."""
@@ -138,11 +181,15 @@ class SqliteStore:
             connection = tx.connection
             (total,) = connection.execute(SQL["count_rows"]).fetchone()
             verifier = Verifier()
-            for index, row in enumerate(connection.execute(SQL["rows"] + " ORDER BY seq")):
-                verifier.feed(row)
-                if progress is not None and index % 1_000 == 0:
-                    progress(index, total)
-            return verifier.result(lambda writer, number: _hash_of(connection, writer, number))
+            connection.text_factory = _text  # a row that is not Unicode is a fault, not the end of the search
+            try:
+                for index, row in enumerate(connection.execute(SQL["rows"] + " ORDER BY seq")):
+                    verifier.feed(row)
+                    if progress is not None and index % 1_000 == 0:
+                        progress(index, total)
+                return verifier.result(lambda writer, number: _hash_of(connection, writer, number))
+            finally:
+                connection.text_factory = str
 
         return self.read(check)  # type: ignore[arg-type]
 
@@ -151,7 +198,11 @@ class SqliteStore:
 
         def remove(tx: SqliteTransaction) -> int:
             tx.connection.execute(SQL["prune_failures"], (min(before_us, tx.now_us - RETRY_WINDOW_US),))
-            return tx.connection.execute(SQL["prune"], (before_us,)).rowcount
+            until_us = min(before_us, tx.now_us + 1)  # what is written later was not meant
+            rows = tx.connection.execute(SQL["prune"], (until_us,)).rowcount
+            if rows:
+                tx.append(pruned(until_us, rows))
+            return rows
 
         return self.transact(remove)  # type: ignore[arg-type]
 
@@ -174,11 +225,36 @@ class SqliteStore:
     def close(self) -> None:
         """Wait for what is under way, and release everything."""
         if self._closed:
+            self._release()
             return
+        with suppress(Exception):  # a witness more, not a condition for closing
+            self._bear_witness()
         self._closed = True
+        self._release()
+
+    def _release(self) -> None:
         self._committer.close()
-        OPEN_WRITERS.discard(self.writer)
+        self._life.end()
         self._reader.close()
+
+    def _bear_witness(self) -> None:
+        """Anchor what others wrote since our last anchor: later it could be removed unseen."""
+
+        def moved(tx: SqliteTransaction) -> bool:
+            wrote = tx.connection.execute(SQL["head"], (self.writer,)).fetchone() is not None
+            return wrote and not tx.others().keys() <= self.anchored
+
+        if self._life.begun and self.read(moved):  # type: ignore[arg-type]
+            self.transact(lambda tx: tx.witness())  # type: ignore[attr-defined]
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = os.stat(path)  # noqa: PTH116 (half the time of Path.stat, and asked for every transaction)
+    return found.st_dev, found.st_ino
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode(errors="surrogateescape")
 
 
 def _ticks_us() -> int:
@@ -221,6 +297,8 @@ def _hand_over(future: Future[T], clear: Future[T], path: Path) -> None:
 
 
 def _sentence(path: Path, error: BaseException) -> str:
+    if isinstance(error, WriteFailedError) and type(error.__cause__) is StoreError:
+        return str(error.__cause__)
     if isinstance(error, NotDurableError):
         return f"{error} The store is {path}. Run: handrail doctor"
     text = str(error)
@@ -276,7 +354,9 @@ def _expand(name: str, count: int) -> str:
 
 def _hash_of(connection: sqlite3.Connection, writer: str, number: int) -> str | None:
     found = connection.execute(SQL["row_hash"], (writer, number)).fetchone()
-    return None if found is None else found[0].hex()
+    if found is None:
+        return None
+    return found[0].hex() if isinstance(found[0], bytes) else "unreadable"
 
 
 class SqliteTransaction:
@@ -315,6 +395,7 @@ class SqliteTransaction:
         """Append one journal row."""
         store = self._store
         if not store.begun:
+            store.begin_life()
             self._begin()
         assert store.head is not None
         made = link(store.head, store.writer, self.now_us, record)
@@ -331,19 +412,33 @@ class SqliteTransaction:
         if found is not None:
             store.head = Link(int(found[0]), bytes(found[1]))
             return
-        process = this_process()
-        self.connection.execute(
-            SQL["put_writer"], (store.writer, process.host, process.pid, process.started, self.now_us)
-        )
+        self.connection.execute(SQL["put_writer"], (store.writer, host(), os.getpid(), self.now_us))
         store.head = Link()
         self._anchor()
 
     def _anchor(self) -> None:
-        heads: dict[str, tuple[str, int, str]] = {}
+        heads = self.others()
+        self._store.anchored = frozenset(heads)
+        self.append(anchor((writer, number, digest) for (writer, number), digest in heads.items()))
+
+    def witness(self) -> None:
+        """Name the heads of the other chains once more."""
+        if self._store.begun:
+            self._anchor()
+        else:
+            self.append(anchor((writer, number, digest) for (writer, number), digest in self.others().items()))
+
+    def others(self) -> dict[tuple[str, int], str]:
+        """Return the heads of the other chains, newest first: the hash of (writer, number)."""
+        heads: dict[tuple[str, int], str] = {}
+        seen = {self._store.writer}
         for writer, number, digest in self.connection.execute(SQL["tips"]):
-            if writer != self._store.writer:
-                heads.setdefault(writer, (writer, number, digest.hex()))
-        self.append(anchor(heads.values()))
+            if writer not in seen:
+                seen.add(writer)
+                heads[writer, number] = digest.hex()
+            if len(heads) >= ANCHORED_MAX:
+                break
+        return heads
 
     def records(self, query: Query) -> Iterator[Stored]:
         """Yield journal rows."""
@@ -365,8 +460,16 @@ class SqliteTransaction:
             values += query.kinds  # type: ignore[arg-type]
         order = "DESC" if query.newest_first else "ASC"
         sql = f"{SQL['rows']} WHERE {' AND '.join(conditions)} ORDER BY seq {order} LIMIT ?"
-        for row in self.connection.execute(sql, (*values, query.limit)):
-            yield stored(row)
+        last = query.after_seq
+        try:
+            for row in self.connection.execute(sql, (*values, query.limit)):
+                yield stored(row)
+                last = row[0]
+        except sqlite3.OperationalError as error:
+            if "decode" not in str(error):
+                raise
+            message = f"The journal's row next to row {last} cannot be read: {error}. Run: handrail log verify"
+            raise StoreError(message) from error
 
     def call(self, run: str, call: str) -> Call | None:
         """Return one call."""
@@ -394,23 +497,13 @@ class SqliteTransaction:
         ) = row
         return Call(
             run, call, action, agent, tool, key, CallState(state), attempt, owner,  # type: ignore[arg-type]
-            state != CallState.RUNNING or self._alive(str(owner)),
+            state != CallState.RUNNING or self._store.alive(str(owner)),
             ticket, status, reason, why, result, at, bool(durable),  # type: ignore[arg-type]
         )  # fmt: skip
 
-    def _alive(self, owner: str) -> bool:
-        if owner == self._store.writer:
-            return True
-        row = self.connection.execute(SQL["writer"], (owner,)).fetchone()
-        if row is None:
-            return False
-        process = Process(*row)
-        if process.pid == os.getpid() and process == this_process():
-            return owner in OPEN_WRITERS
-        return alive(process)
-
     def put_call(self, call: Call) -> None:
         """Write one call."""
+        self._store.begin_life()
         self.connection.execute(
             SQL["put_call"],
             (
@@ -419,6 +512,10 @@ class SqliteTransaction:
                 call.durable,
             ),
         )  # fmt: skip
+
+    def alive(self, owner: str) -> bool:
+        """Return whether the writer of an intent lives."""
+        return self._store.alive(owner)
 
     def disown(self, run: str, call: str) -> None:
         """Leave a running call in doubt."""
@@ -557,7 +654,7 @@ def _facts(tx: SqliteTransaction, need: Need, rows: list[tuple[str, str, str, in
                 zones[one] = two
             case "denial":
                 denials.setdefault(one, []).append((two, three))
-            case "running" if (one, two) != (need.run, need.call) and not tx._alive(three):  # noqa: SLF001
+            case "running" if (one, two) != (need.run, need.call) and not tx.alive(three):
                 found = tx.call(one, two)
                 doubtful = found if doubtful is None else doubtful
             case _:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from handrail.core.outcome import Status
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -20,13 +19,17 @@ POLL_S = 0.5
 LIMIT_MAX = 100_000
 
 
+Wanted = StrEnum("Wanted", {"BEGUN": BEGUN} | {status.name: status.value for status in Status})
+"""What `--status` takes: `begun` is what people are shown for an attempt whose row has no status."""
+
+
 def list_rows(
     ctx: typer.Context,
     run: Annotated[str | None, typer.Option("--run", help="Only this run.", show_default=False)] = None,
     agent: Annotated[str | None, typer.Option("--agent", help="Only this agent.", show_default=False)] = None,
     tool: Annotated[str | None, typer.Option("--tool", help="Only this tool.", show_default=False)] = None,
     status: Annotated[
-        Status | None, typer.Option("--status", help="Only rows with this status.", show_default=False)
+        Wanted | None, typer.Option("--status", help="Only rows with this status.", show_default=False)
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, max=LIMIT_MAX, help="At most so many rows, the newest.")] = 50,

@@ -2,7 +2,7 @@
 
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
--- One row for each process that wrote: whether an owner of an intent still lives is asked of (host, pid, started).
+-- One row for each chain, for people who look; whether its writer still lives is asked of the kernel (stores/life.py).
 CREATE TABLE writers (
     id TEXT PRIMARY KEY, host TEXT NOT NULL, pid INTEGER NOT NULL, started TEXT NOT NULL, opened_us INTEGER NOT NULL
 ) WITHOUT ROWID;

@@ -29,16 +29,14 @@ SELECT hash FROM journal WHERE writer = ? AND number = ?
 -- name: count_rows
 SELECT count(*) FROM journal
 -- name: prune
-UPDATE journal SET body = NULL WHERE at_us < ? AND body IS NOT NULL AND kind <> 'anchor'
+UPDATE journal SET body = NULL WHERE at_us < ? AND body IS NOT NULL AND kind <> 'anchor' AND NOT (kind = 'event' AND reason = 'pruned')
 AND action NOT IN (SELECT action FROM calls WHERE state <> 'done')
 AND NOT (kind = 'review' AND run IN (SELECT json_extract(document, '$.run') FROM tickets WHERE state = 'pending'))
 -- name: prune_failures
 DELETE FROM failures WHERE at_us < ?
 
 -- name: put_writer
-INSERT OR REPLACE INTO writers (id, host, pid, started, opened_us) VALUES (?, ?, ?, ?, ?)
--- name: writer
-SELECT host, pid, started FROM writers WHERE id = ?
+INSERT OR REPLACE INTO writers (id, host, pid, started, opened_us) VALUES (?, ?, ?, '', ?)
 
 -- name: call
 SELECT run, call, action, agent, tool, key, state, attempt, owner, ticket, status, reason, why, result, at_us, durable

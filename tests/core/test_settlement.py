@@ -1,0 +1,171 @@
+"""Settlement: the outcome, and everything that follows from it, in one transaction."""
+
+import pytest
+
+from handrail.core.backoff import RETRIES_MAX
+from handrail.core.commands import Go
+from handrail.core.facts import CallState, Need
+from handrail.core.outcome import Reason, Status, Violation
+from handrail.core.record import RecordKind
+from handrail.core.settlement import KEPT_BYTES_MAX, SHOWN_BYTES_MAX, Learned, settle
+
+
+def call_of(office, go):
+    return office.store.read(lambda tx: tx.call(go.action.run, go.action.call))
+
+
+def failures(office, key):
+    return office.store.read(lambda tx: tx.facts(Need("", "", key, ("bot",)))).recent_failures
+
+
+def begin(office, tool="vm.tag", args=None, call="c1", **fields) -> Go:
+    go = office.admit(tool, args or {"id": "1"}, call=call, **fields)
+    assert isinstance(go, Go)
+    return go
+
+
+def test_success(new_office, policy_text):
+    """A success is journalled with its result, and kept for the same call."""
+    office = new_office(policy_text.replace("redact: [args.password, result.token]", ""))
+    go = begin(office)
+    settled = office.settle(go, result={"a": 1}, size=10)
+    assert settled.outcome.status is Status.SUCCESS
+    (row,) = office.rows(RecordKind.OUTCOME)
+    assert (row.action, row.status, row.resource, row.body["result"]) == (go.action.id, "success", "vm/1", {"a": 1})
+    call = call_of(office, go)
+    assert (call.state, call.result) == (CallState.DONE, '{"a":1}')
+
+
+def test_a_call_that_nobody_can_repeat_is_forgotten(office):
+    """Without a call id of the agent's own, nothing of the call is kept."""
+    go = begin(office, call=None)
+    assert call_of(office, go).state is CallState.RUNNING
+    office.settle(go)
+    assert call_of(office, go) is None
+
+
+def test_a_retry_waits(office):
+    """Between two attempts the call is waiting, not in doubt."""
+    go = begin(office, call=None)
+    office.settle(go, Status.RETRY, reason=Reason.ERROR)
+    assert call_of(office, go).state is CallState.WAITING
+
+
+def test_failures_are_counted_by_action_key(office):
+    """Whatever call ids a model invents, failures of the same action add up, and a success forgets them."""
+    for n in range(3):
+        settled = office.settle(begin(office, call=f"c{n}"), Status.FAILED, reason=Reason.ERROR)
+        assert settled.failures == n + 1
+    go = begin(office, call="c9")
+    assert go.failures == 3
+    office.settle(go)
+    assert failures(office, go.action.key) == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "count"),
+    [
+        ({"reason": Reason.WOULD_BLOCK}, 0),
+        ({"reason": Reason.CANCELLED, "began": False}, 0),
+        ({"reason": Reason.CANCELLED}, 1),
+    ],
+    ids=str,
+)
+def test_what_is_no_attempt(office, fields, count):
+    """An event loop that must not be blocked, or a cancellation before it ran, uses up no retry; one amid it does."""
+    go = begin(office)
+    assert office.settle(go, Status.FAILED, **fields).failures == count
+    assert failures(office, go.action.key) == count
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"), [(Reason.ERROR, Status.FAILED), (Reason.CHECKS, Status.FAILED_VALIDATION)]
+)
+def test_the_last_retry_is_named_by_what_it_was(office, reason, status):
+    """An attempt that no retry follows is a failure or an invalid result, not a retry."""
+    for n in range(RETRIES_MAX):
+        assert office.settle(begin(office, call=f"c{n}"), Status.RETRY, reason=reason).outcome.status is Status.RETRY
+    settled = office.settle(begin(office, call="last"), Status.RETRY, reason=reason)
+    assert (settled.outcome.status, settled.failures) == (status, RETRIES_MAX + 1)
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.FAILED_VALIDATION, Status.DENIED])
+def test_only_a_success_moves_facts(office, status):
+    """A resource enters a zone only when the action succeeded."""
+    office.settle(begin(office, args={"id": "1", "env": "staging"}), status)
+    need = Need("", "", "k", ("bot",), ("vm/1",))
+    assert not office.store.read(lambda tx: tx.facts(need)).resources
+    office.settle(begin(office, args={"id": "1", "env": "staging"}, call="c2"))
+    assert office.store.read(lambda tx: tx.facts(need)).resources["vm/1"].zone == "staging"
+
+
+def test_the_resource_is_read_from_the_result(office):
+    """What was made is named by the result, and remembered under that name."""
+    office.settle(begin(office, "vm.make", {"env": "staging"}), result={"id": "77"})
+    (row,) = office.rows(RecordKind.OUTCOME)
+    assert row.resource == "vm/77"
+    need = Need("", "", "k", ("bot",), ("vm/77",))
+    assert office.store.read(lambda tx: tx.facts(need)).resources["vm/77"].zone == "staging"
+
+
+@pytest.mark.parametrize("result", [{}, {"id": None}, None, [], "77"])
+def test_a_resource_that_cannot_be_told(office, result):
+    """It ran, but on what? A person has to look; it is never called a success."""
+    go = begin(office, "vm.make", {"env": "staging"})
+    settled = office.settle(go, result=result)
+    assert settled.outcome.status is Status.HUMAN_REVIEW_REQUIRED
+    assert settled.outcome.reason is Reason.RESOURCE_UNKNOWN
+    assert f"handrail log resolve {go.action.id}" in settled.outcome.why
+    assert office.rows(RecordKind.OUTCOME)[0].status == "human_review_required"
+
+
+def test_secrets_are_not_written(office):
+    """Redacted paths of the result stand nowhere, and such a result is not kept."""
+    go = begin(office, "vm.login", {"id": "1", "password": "sesame"})
+    office.settle(go, result={"token": "sesame", "ok": True}, size=30)
+    assert "sesame" not in repr(office.rows())
+    assert office.rows(RecordKind.OUTCOME)[0].body["result"] == {"token": "[redacted]", "ok": True}
+    assert call_of(office, go).result is None
+
+
+@pytest.mark.parametrize(
+    ("size", "shown", "kept"),
+    [(SHOWN_BYTES_MAX, True, True), (SHOWN_BYTES_MAX + 1, False, True), (KEPT_BYTES_MAX + 1, False, False)],
+)
+def test_large_results(new_office, policy_text, size, shown, kept):
+    """Up to 4 KiB stand in the journal, up to 256 KiB are kept for the same call; of more, the size."""
+    office = new_office(policy_text.replace("redact: [args.password, result.token]", ""))
+    go = begin(office)
+    office.settle(go, result="r", size=size)
+    body = office.rows(RecordKind.OUTCOME)[0].body
+    assert ("result" in body, "result_bytes" in body) == (shown, not shown)
+    assert (call_of(office, go).result is not None) is kept
+
+
+def test_opaque_results(office):
+    """A result without a JSON form is named, and not kept."""
+    go = begin(office)
+    office.settle(go, opaque="It is a socket.")
+    assert office.rows(RecordKind.OUTCOME)[0].body["opaque"] == "It is a socket."
+    assert call_of(office, go).result is None
+
+
+def test_violations_are_bounded(office):
+    """A result with a thousand faults writes twenty of them."""
+    faults = tuple(Violation("checks", f"p{n}", "bad") for n in range(1_000))
+    office.settle(begin(office), Status.FAILED_VALIDATION, violations=faults, why="bad")
+    assert len(office.rows(RecordKind.OUTCOME)[0].body["violations"]) == 20
+
+
+def test_what_was_learned_is_stored_with_the_outcome(office):
+    """Shape and drift events go into the same transaction, and each sentence comes back."""
+    from handrail.core.commands import Settle
+    from handrail.core.outcome import Outcome
+
+    go = begin(office)
+    command = Settle(go, Outcome(Status.SUCCESS), 1, returned=True)
+    learned = Learned('{"v":1}', ({"sentence": "It drifts.", "field": "a"},))
+    settled = office.store.transact(lambda tx: settle(tx, command, office.desk.policy, learned))
+    assert settled.drift == ("It drifts.",)
+    assert office.store.read(lambda tx: tx.shape("vm.tag")) == '{"v":1}'
+    assert [row.reason for row in office.rows(RecordKind.EVENT)] == ["drift"]
