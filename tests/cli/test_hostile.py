@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import unicodedata
 from dataclasses import replace
 
@@ -96,8 +97,8 @@ def fresh(staffed, tmp_path):
     clean = source.read_bytes()
 
     def begin():
-        for file in source.parent.iterdir():
-            file.unlink()
+        shutil.rmtree(source.parent)
+        source.parent.mkdir(mode=0o700)
         source.write_bytes(clean)
         staffed.leads.clear()
         return staffed
@@ -165,7 +166,12 @@ def test_a_terminal_that_lacks_a_character_gets_its_escape(staffed):
     staffed.call("mail.send", to="日本")
     env = {"PYTHONIOENCODING": "ascii", "PYTHONPATH": ":".join(path for path in sys.path if path), "PATH": ""}
     ended = subprocess.run(
-        [sys.executable, "-m", "handrail", "log"], cwd=staffed.folder, env=env, capture_output=True, check=False
+        [sys.executable, "-m", "handrail", "log"],
+        cwd=staffed.folder,
+        env=env,
+        capture_output=True,
+        check=False,
+        timeout=60,
     )
     assert ended.returncode == 0, ended.stderr
     assert b"\\u65e5\\u672c" in ended.stdout

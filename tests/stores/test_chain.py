@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 import sqlite3
+import time
 from functools import partial
 
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from handrail.core.record import Record, RecordKind
+from handrail.core.store import Query
+from handrail.errors import StoreError
 from handrail.stores.chain import (
     ANCHOR_EVERY,
     ANCHORED_MAX,
@@ -270,6 +273,46 @@ ODD = [
 def test_values_of_another_kind_are_faults(journal, sql):
     """A row that cannot even be read is a fault with its place, beside all other faults."""
     assert journal(lambda connection: connection.execute(sql)).faults
+
+
+@pytest.mark.parametrize("sql", ODD[:4])
+def test_values_of_another_kind_are_named_to_readers(original, tmp_path, sql):
+    """Reading the journal ends in one sentence with the row's number."""
+    path = tmp_path / "odd.db"
+    shutil.copy(original, path)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute(sql)
+    connection.close()
+    store = SqliteStore(path)
+    with pytest.raises(StoreError, match=r"Row \d+ of the journal cannot be read. Run: handrail log verify"):
+        store.read(lambda tx: list(tx.records(Query())))
+    store.close()
+
+
+def test_a_body_removed_without_a_prune_is_found(journal):
+    """A row without its body is fine only where retention says so."""
+    found = journal(lambda c: c.execute("UPDATE journal SET body = NULL WHERE seq = 6"))
+    assert (found.pruned, len(found.faults)) == (1, 1)
+    assert "row 6" in found.faults[0]
+    assert "its body was removed without a prune" in found.faults[0]
+
+
+def test_a_prune_covers_only_what_is_older(original, tmp_path):
+    """Bodies removed later, and the body of the prune's own row, are missed."""
+    path = tmp_path / "later.db"
+    shutil.copy(original, path)
+    store = SqliteStore(path)
+    store.prune(2**62)
+    time.sleep(0.001)
+    store.transact(lambda tx: tx.append(record("later")))
+    assert store.verify().faults == ()
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("UPDATE journal SET body = NULL WHERE action = 'later'")
+    assert [f for f in store.verify().faults if "without a prune" in f]
+    connection.execute("UPDATE journal SET body = NULL WHERE reason = 'pruned'")
+    connection.close()
+    assert [f for f in store.verify().faults if "which retention never does" in f]
+    store.close()
 
 
 # --- the parts --------------------------------------------------------------------------------------------------------

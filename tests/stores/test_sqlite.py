@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -286,3 +287,70 @@ def test_two_stores_share_what_they_know(store, path):
         one.transact(partial(lambda tx: tx.add_failure("key")))
     assert store.read(lambda tx: tx.facts(NEED)).recent_failures == 10
     other.close()
+
+
+def replaced(path):
+    path.rename(path.with_name("old.db"))
+    SqliteStore(path).close()
+
+
+@pytest.mark.parametrize(
+    "lose", [lambda path: shutil.rmtree(path.parent), lambda path: path.unlink(), replaced], ids=["folder", "file", "new"]
+)
+@pytest.mark.parametrize("fresh", [False, True], ids=["open connections", "new connections"])
+def test_a_store_that_was_deleted_or_replaced(path, lose, fresh):
+    """Nothing of a step runs, whatever connection is used; no new file is made; closing works."""
+    store = SqliteStore(path)
+    append(store)
+    store.read(lambda tx: tx.latches())
+    if fresh:
+        store._committer._disconnect()
+        store._reader._disconnect()
+    lose(path)
+    was = path.exists()
+    ran = []
+    for use in (store.transact, store.read, lambda step: store.submit(step).result(10)):
+        with pytest.raises(StoreError, match=r"^The store \S+ was deleted or replaced while it was open, so nothing runs"):
+            use(ran.append)
+    assert (ran, path.exists()) == ([], was)
+    store.close()
+
+
+def test_closing_bears_witness_of_what_others_wrote(path):
+    """Rows of another chain that came after our last anchor cannot be removed unseen."""
+    store, other = SqliteStore(path), SqliteStore(path)
+    append(store)
+    append(other)
+    append(other)
+    store.close()
+    other.close()
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("DELETE FROM journal WHERE writer = ? AND number > 1", (other.writer,))
+    connection.close()
+    look = SqliteStore(path)
+    assert any("is missing" in fault for fault in look.verify().faults)
+    look.close()
+
+
+def test_closing_adds_nothing_when_nobody_else_wrote(path):
+    """A lone writer's journal does not grow by closing, nor does one that wrote nothing bear witness."""
+    store = SqliteStore(path)
+    append(store)
+    store.close()
+    look = SqliteStore(path)
+    look.transact(lambda tx: tx.put_call(CALL))
+    look.close()
+    look = SqliteStore(path)
+    assert look.verify().records == 2
+    look.close()
+
+
+def test_text_that_is_no_text(store, path):
+    """A row that SQLite cannot decode is named, and verification says which it is."""
+    append(store)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("UPDATE journal SET tool = cast(x'ff' AS TEXT) WHERE seq = 2")
+    connection.close()
+    with pytest.raises(StoreError, match=r"next to row 1 .* handrail log verify"):
+        store.read(lambda tx: list(tx.records(Query())))
+    assert len(store.verify().faults) == 1

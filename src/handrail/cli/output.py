@@ -159,9 +159,7 @@ def table(
     return layout
 
 
-def _layout(
-    columns: Sequence[Column], rows: Sequence[Sequence[Text]], width: int | None, *, heading: bool
-) -> Layout:
+def _layout(columns: Sequence[Column], rows: Sequence[Sequence[Text]], width: int | None, *, heading: bool) -> Layout:
     """Choose the columns of the first line, and their widths."""
     from rich.text import Text
 

@@ -74,8 +74,10 @@ def propose(policy: Policy, action: Action) -> Proposed:
         effects = tool.effects.of(action.args)
     except EffectError as error:
         return Proposed(tool, (), str(error))
-    reads = bool(effects) and all(effect.verb is Verb.READ for effect in effects)
-    return Proposed(tool, effects, "", not reads)
+    for effect in effects:
+        if effect.verb is not Verb.READ:
+            return Proposed(tool, effects)
+    return Proposed(tool, effects, "", not effects)
 
 
 def need_of(action: Action, agent: Agent | None, proposed: Proposed, *, repeated: bool) -> Need:

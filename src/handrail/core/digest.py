@@ -19,7 +19,7 @@ import pathlib
 import re
 import uuid
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -30,11 +30,9 @@ BYTES_MAX = 16 * 1024 * 1024
 """Approximate size that a value may have, in bytes."""
 
 INT_MIN, INT_MAX = -(2**63), 2**64 - 1
-_ENCODE = json.JSONEncoder(
+_encode = json.JSONEncoder(
     ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False, check_circular=False
 ).encode
-
-
 _MAYBE_FLOAT = re.compile(r"\d\.\d|\de[+-]").search
 """Finds every float that Python writes, and now and then a text that looks like one."""
 
@@ -125,12 +123,26 @@ def _float(value: float, path: str) -> float:
 def _object(value: Mapping[object, object], path: str, depth: int, room: list[int]) -> dict[str, Json]:
     out: dict[str, Json] = {}
     for key, item in value.items():
+        if type(key) is str and key.isascii() and _is_plain(item):  # what nearly all arguments are, without detours
+            room[0] -= len(key) + (len(item) if type(item) is str else 8) + 4
+            out[key] = item
+            continue
         if not isinstance(key, str):
             raise NotJson(f"{_at(path)} has a key that is not text ({type(key).__name__}).")
         name = _text(str.__str__(key), path, room)
         out[name] = _convert(item, f"{path}.{name}", depth + 1, room)
     _spend(2, path, room)
     return out
+
+
+def _is_plain(item: object) -> TypeGuard[str | int | bool | None]:
+    """Whether a value needs no more looking at: ASCII text, a number in range, a truth value, nothing."""
+    kind = type(item)
+    if kind is str:
+        return item.isascii()  # type: ignore[attr-defined,no-any-return]
+    if kind is int:
+        return INT_MIN <= item <= INT_MAX  # type: ignore[operator]
+    return item is None or kind is bool
 
 
 def _array(value: list[object], path: str, depth: int, room: list[int]) -> list[Json]:
@@ -182,7 +194,7 @@ def canonical(value: Json) -> bytes:
 
     Source: RFC 8785 (JSON Canonicalization Scheme); integers beyond 2^53 keep their digits (see the module's text).
     """
-    text = _ENCODE(value)
+    text = _encode(value)
     if text.isascii() and not _MAYBE_FLOAT(text):
         return text.encode()  # no key beyond ASCII and no float: Python's encoder and JCS agree
     return _write(value).encode()
@@ -191,12 +203,12 @@ def canonical(value: Json) -> bytes:
 def _write(value: Json) -> str:
     if isinstance(value, dict):
         keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
-        return "{" + ",".join(f"{_ENCODE(key)}:{_write(value[key])}" for key in keys) + "}"
+        return "{" + ",".join(f"{_encode(key)}:{_write(value[key])}" for key in keys) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(_write, value)) + "]"
     if isinstance(value, float):
         return _number(value)
-    return _ENCODE(value)
+    return _encode(value)
 
 
 def _number(value: float) -> str:

@@ -7,7 +7,6 @@ here, once.
 from __future__ import annotations
 
 import base64
-import inspect
 import json
 import os
 import random
@@ -207,7 +206,7 @@ class Host:
 
         What has not happened yet when the tool returns (a generator, an awaitable) is a failure, not a success.
         """
-        if isinstance(value, _UNFINISHED) or inspect.isawaitable(value):
+        if type(value) is not dict and (isinstance(value, _UNFINISHED) or hasattr(type(value), "__await__")):
             kind = type(value).__name__
             close = getattr(value, "close", None)
             if callable(close):

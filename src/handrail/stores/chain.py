@@ -105,15 +105,20 @@ def is_kept(row: Row) -> bool:
     return row[4] == RecordKind.ANCHOR or (row[4] == RecordKind.EVENT and row[11] == PRUNED)
 
 
+_CANNOT = "Row {} of the journal cannot be read. Run: handrail log verify"
+
+
 def stored(row: Row, *, with_body: bool = True) -> Stored:
     """Return a row as readers see it. Raises `StoreError` when it is not one."""
     seq, writer, number, at_us, kind, action, run, agent, tool, resource, status, reason, body, payload, digest = row
+    if with_body and _unreadable(row):
+        raise StoreError(_CANNOT.format(seq))
     try:
         found = decode(body) if body is not None and with_body else {}
         record = Record(RecordKind(kind), action, run, agent, tool, resource, status, reason, found)
         return Stored(seq, writer, number, at_us, record, payload.hex(), digest.hex(), body is None)
     except (ValueError, TypeError, AttributeError, RecursionError):
-        raise StoreError(f"Row {seq} of the journal cannot be read. Run: handrail log verify") from None
+        raise StoreError(_CANNOT.format(seq)) from None
 
 
 def decode(body: bytes) -> dict[str, Json]:
@@ -169,6 +174,8 @@ class Verifier:
         self._records += 1
         if what := _unreadable(raw):
             self._faults.append(f"row {raw[0]}: it cannot be read: {what}.")
+            if isinstance(raw[1], str) and isinstance(raw[2], int):  # the rows behind it are no worse for it
+                self._heads[raw[1]] = Link(raw[2], raw[14] if isinstance(raw[14], bytes) else GENESIS)
             return
         row, body = stored(raw, with_body=False), raw[12]
         head = self._heads.get(row.writer, Link())

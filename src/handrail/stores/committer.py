@@ -34,6 +34,7 @@ from functools import partial
 from pathlib import Path
 from threading import Lock
 from time import monotonic, perf_counter
+from types import FrameType
 from typing import Any, Generic, TypeVar, cast
 
 from handrail.errors import StoreError
@@ -524,11 +525,11 @@ class Committer:
 
     def _leads(self) -> bool:
         """Whether this thread is in the middle of writing; only its stack tells that for sure."""
-        frame = sys._getframe()  # noqa: SLF001
+        frame: FrameType | None = sys._getframe()  # noqa: SLF001
         while frame is not None:
             if frame.f_code is Committer.lead.__code__ and frame.f_locals["self"] is self:
                 return True
-            frame = frame.f_back  # type: ignore[assignment]
+            frame = frame.f_back
         return False
 
     def _new_lines(self, closed: str = "") -> tuple[_Line, _Line]:

@@ -88,7 +88,7 @@ class Life:
     def sweep(self) -> None:
         """Remove what dead writers left."""
         try:
-            names = os.listdir(self.folder)
+            names = [path.name for path in self.folder.iterdir()]
         except FileNotFoundError:
             return
         for name in names:

@@ -160,6 +160,18 @@ def chains_every_row(store: Store) -> None:
     assert all(row.pruned and not row.record.body for row in rows)
 
 
+def tells_of_pruning(store: Store) -> None:
+    """Each prune that removed something is a row, which no later prune touches; one that removed nothing is none."""
+    store.transact(lambda tx: tx.append(_record()))
+    far_us = store.read(lambda tx: tx.now_us) + 1_000_000
+    counts = [store.prune(far_us), store.prune(far_us)]
+    told = store.read(lambda tx: [r for r in tx.records(Query(kinds=("event",))) if r.record.reason == "pruned"])
+    assert counts == [1, 0]
+    assert [row.record.body["rows"] for row in told] == [1]
+    assert not told[0].pruned
+    assert store.verify().faults == ()
+
+
 def prunes_nothing_that_runs(store: Store) -> None:
     """Rows of an action that has not ended keep their bodies."""
 
@@ -360,6 +372,7 @@ CASES: tuple[Callable[[Store], None], ...] = (
     keeps_the_journal_in_order,
     keeps_bodies_exactly,
     chains_every_row,
+    tells_of_pruning,
     prunes_nothing_that_runs,
     counts_failures,
     counts_failures_from_many_threads,

@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from handrail.cli.output import Layout
     from handrail.core.record import Stored
     from handrail.core.store import Query, Store
 
 POLL_S = 0.5
 LIMIT_MAX = 100_000
+EFFECT_CHARS = 60
 
 
-Wanted = StrEnum("Wanted", {"BEGUN": BEGUN} | {status.name: status.value for status in Status})
-"""What `--status` takes: `begun` is what people are shown for an attempt whose row has no status."""
+class Wanted(StrEnum):
+    """What `--status` takes: every status, and what people are shown for an attempt whose row has none."""
+
+    BEGUN = "begun"
+    SUCCESS = "success"
+    RETRY = "retry"
+    FAILED_VALIDATION = "failed_validation"
+    HUMAN_REVIEW_REQUIRED = "human_review_required"
+    DENIED = "denied"
+    FAILED = "failed"
+    KILLED = "killed"
 
 
 def list_rows(
@@ -32,7 +43,7 @@ def list_rows(
         Wanted | None, typer.Option("--status", help="Only rows with this status.", show_default=False)
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=LIMIT_MAX, help="At most so many rows, the newest.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", help="At most so many rows, the newest.")] = 50,
 ) -> None:
     """Read the journal: what agents did, tried, and were refused.
 
@@ -51,17 +62,22 @@ def list_rows(
                 f"--run, --agent, --tool, --status and --follow do not go with 'log {ctx.invoked_subcommand}'."
             )
         return
+    if not 1 <= limit <= LIMIT_MAX:
+        raise UsageError(f"--limit is {limit}, and has to be a number of rows, 1 to {LIMIT_MAX:,}.")
     kinds = tuple(kind for kind in RecordKind if kind is not RecordKind.ANCHOR)
-    query = Query(run, agent, tool, kinds=kinds, status=status, newest_first=True, limit=limit)
+    tag = None if status is None else status.value
+    if status is Wanted.BEGUN:
+        kinds, tag = (RecordKind.ATTEMPT,), ""
+    query = Query(run, agent, tool, kinds=kinds, status=tag, newest_first=True, limit=limit)
     with opened_store(ctx) as (store, as_json):
         rows = store.read(lambda tx: list(tx.records(query)))[::-1]
-        print_rows(rows, as_json=as_json, heading=True)
+        layout = print_rows(rows, as_json=as_json, follow=follow)
         if not rows and not follow:
             say("No row matches." if filters else "The journal is empty.")
         if follow:
             last = rows[-1].seq if rows else 0
             for new in following(store, query, last):
-                print_rows(new, as_json=as_json, heading=False)
+                layout = print_rows(new, as_json=as_json, layout=layout, follow=True)
 
 
 def following(
@@ -80,21 +96,33 @@ def following(
             sleep(POLL_S)
 
 
-def print_rows(rows: list[Stored], *, as_json: bool, heading: bool) -> None:
-    """Print rows, as a table or as JSON lines."""
+def print_rows(
+    rows: list[Stored], *, as_json: bool, layout: Layout | None = None, follow: bool = False
+) -> Layout | None:
+    """Print rows, as a table or as JSON lines; return where the columns stand.
+
+    Args:
+        rows: The rows.
+        as_json: Whether for machines.
+        layout: Where the columns of the rows before stand; without it, headings are printed.
+        follow: Whether more rows will come, which have to fit under the same headings.
+    """
     from handrail.cli.forms import record_form
     from handrail.cli.output import Column, cell, emit, table
 
     if as_json:
         for row in rows:
             emit(record_form(row))
-        return
+        return None
     if not rows:
-        return
-    columns = [Column("time (UTC)", whole=True), Column("agent"), Column("tool"), Column("effect"), Column("status")]
-    columns += [Column("reason", from_chars=100), Column("kind", from_chars=140), Column("run", from_chars=160)]
-    columns += [Column("action", whole=True, from_chars=100)]
-    table(columns, [_row(row, cell) for row in rows], heading=heading)
+        return layout
+    wide = (16, 21, 17, 16, 8) if follow else (0, 0, 0, 0, 0)
+    columns = [Column("time (UTC)", whole=True), Column("action", whole=True, chars=23 if follow else 0)]
+    columns += [Column("tool", whole=True, spill=1, chars=wide[0]), Column("status", whole=True, chars=wide[1])]
+    columns += [Column("reason", whole=True, spill=2, chars=wide[2]), Column("agent", spill=3, chars=wide[3])]
+    columns += [Column("effect", spill=4, chars=wide[3]), Column("kind", whole=True, spill=5, chars=wide[4])]
+    columns += [Column("run", spill=6)]
+    return table(columns, [_row(row, cell) for row in rows], heading=layout is None, layout=layout)
 
 
 def _row(row: Stored, cell: Callable[..., Text]) -> list[Text]:
@@ -102,12 +130,11 @@ def _row(row: Stored, cell: Callable[..., Text]) -> list[Text]:
     from handrail.cli.styles import status_of, style_of
 
     record = row.record
-    effect = effect_of(row)
     status = status_of(row)
     return [
-        plain(moment(row.at_us)), cell(record.agent), cell(record.tool), cell(effect),
-        cell(status, style_of(status)), cell(record.reason), plain(record.kind.value),
-        cell(record.run, max_chars=40), cell(record.action, max_chars=40),
+        plain(moment(row.at_us)), cell(record.action, max_chars=40), cell(record.tool),
+        cell(status, style_of(status)), cell(record.reason), cell(record.agent), cell(effect_of(row)),
+        plain(record.kind.value), cell(record.run, max_chars=40),
     ]  # fmt: skip
 
 
@@ -118,7 +145,9 @@ def effect_of(row: Stored) -> str:
     record = row.record
     if record.kind == "review":
         return str(record.body.get("ticket") or record.body.get("grant") or record.resource)
+    if record.reason == "alert_failed":
+        return f"{record.body.get('alert')} to {record.body.get('target')}"[:EFFECT_CHARS]
     if record.kind == "event":
         told = (record.body.get(name) for name in ("reviewer", "by", "why", "alert", "target"))
-        return ": ".join(str(value) for value in told if value)
+        return ": ".join(str(value) for value in told if value)[:EFFECT_CHARS]
     return "; ".join(effects_of(record))

@@ -49,5 +49,6 @@ def grants(
         row += [cell(grant.agent), cell(grant.tool), cell(pattern, max_chars=200), cell(grant.by)]
         rows.append(row)
     columns = [Column("grant", whole=True), Column("state"), Column("used", whole=True)]
-    columns += [Column("until (UTC)", whole=True), Column("agent"), Column("tool"), Column("arguments"), Column("by")]
+    columns += [Column("until (UTC)", whole=True), Column("agent", spill=2), Column("tool", spill=1)]
+    columns += [Column("arguments", spill=4), Column("by", spill=3)]
     table(columns, rows)

@@ -37,7 +37,7 @@ def list_tickets(
         row += [plain(sentence(ticket)), cell(", ".join(ticket.rules)), cell(ticket.run, max_chars=40), cell(ticket.by)]
         rows.append(row)
     columns = [Column("ticket", whole=True), Column("asked", whole=True), Column("state", whole=True), Column("what")]
-    columns += [Column("rules", from_chars=100), Column("run", from_chars=140), Column("decided by", from_chars=120)]
+    columns += [Column("rules", spill=1), Column("run", spill=3), Column("decided by", spill=2)]
     table(columns, rows)
     if len(tickets) >= 1_000:
         say("Only the newest 1,000 are listed.")

@@ -117,17 +117,18 @@ def _chain(chain: Chain, told: Replay) -> None:
 
 
 def _steps(chain: Chain, told: Replay) -> tuple[list[Column], list[list[Text]]]:
-    columns = [Column("", whole=True), Column("time (UTC)", whole=True), Column("tool"), Column("effect")]
-    columns += [Column("status", whole=True), Column("reason", whole=True)]
+    columns = [Column("", whole=True), Column("time (UTC)", whole=True), Column("tool")]
+    columns += [Column("effect", spill=1), Column("status", whole=True), Column("reason", whole=True, spill=2)]
     other = any(step.agent != told.ticket.agent for step in chain.steps)
     if other or chain.kind == "resource":
-        columns += [Column("agent"), Column("run")]
+        columns += [Column("agent", spill=3), Column("run", spill=4)]
+    today = _day(told.ticket.asked_us)
     rows = []
     for step in chain.steps:
-        mark = "> " if step.asked else "  "
+        at = moment(step.at_us)
         row = [
-            plain(mark, "bold"),
-            plain(moment(step.at_us)),
+            plain("> " if step.asked else "  ", "bold"),
+            plain(at.removeprefix(today).strip()),
             _tool(step),
             cell("; ".join(step.effects), max_chars=120),
         ]
@@ -136,6 +137,10 @@ def _steps(chain: Chain, told: Replay) -> tuple[list[Column], list[list[Text]]]:
             row += [cell(step.agent), cell(step.run, max_chars=40)]
         rows.append(row)
     return columns, rows
+
+
+def _day(at_us: int) -> str:
+    return moment(at_us).partition(" ")[0]
 
 
 def _tool(step: Step) -> Text:
