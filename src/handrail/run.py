@@ -31,7 +31,7 @@ class Run:
         self.workspace = workspace
         self.id = id
         self.agent = agent
-        self.wait_s = wait_s
+        self.wait_s = float(wait_s)
         self._tokens: list[Token[Run | None]] = []
 
     @property

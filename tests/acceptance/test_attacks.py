@@ -224,9 +224,8 @@ async def test_cancelled_writes_stay_in_doubt(hr):
         await asyncio.sleep(60)
 
     for _ in range(3):
-        with hr.run("bot"):
-            with pytest.raises((TimeoutError, handrail.ReviewRequired)):
-                await asyncio.wait_for(pay("1"), 0.01)
+        with hr.run("bot"), pytest.raises((TimeoutError, handrail.ReviewRequired)):
+            await asyncio.wait_for(pay("1"), 0.01)
     assert sent == ["1"]
 
 

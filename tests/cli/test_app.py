@@ -25,6 +25,18 @@ def test_help_lists_every_command_that_is_installed(project):
         assert line.endswith(".") and not line.endswith("...")
 
 
+def test_help_ends_with_the_first_steps_and_names_values_alike(project):
+    """Each step a command of its own line; values in upper case."""
+    assert [line.strip().split("  ")[0] for line in project.ok("--help").rstrip().splitlines()[-3:]] == [
+        "handrail demo",
+        "handrail policy check",
+        "handrail doctor",
+    ]
+    told = project.ok("policy", "explain", "--help")
+    assert "AGENT TOOL ARGS_JSON" in told.replace("{", "").replace("}", "")
+    assert "--by NAME" in project.ok("stop", "--help")
+
+
 def test_a_command_that_is_not_installed_is_not_listed(project, monkeypatch):
     """And naming it is a usage error."""
     monkeypatch.setitem(root.COMMANDS, "later", "handrail.cli.later:app")
@@ -43,10 +55,12 @@ def test_no_command_prints_the_help_and_is_a_usage_error(project):
     ("words", "said"),
     [
         (["rewiew"], "There is no command 'rewiew'. Did you mean 'review'?"),
-        (["review", "lst"], "Did you mean 'list'?"),
-        (["review", "show"], "Missing argument"),
-        (["review", "list", "--alll"], "No such option: --alll"),
-        (["log", "--limit", "0"], "--limit"),
+        (["review", "lst"], "There is no command 'lst'. Did you mean 'list'? See: handrail review --help"),
+        (["review", "show"], "Missing argument 'TICKET'. See: handrail review show --help"),
+        (["review", "list", "--alll"], "There is no option '--alll'. Did you mean '--all'? See: handrail review list"),
+        (["log", "--limit", "0"], "--limit is 0, and has to be a number of rows"),
+        (["log", "--limit", "x"], "it has to be a whole number. See"),
+        (["demo", "x"], "There is no scene x. There are: 1"),
         (["log", "--status", "odd"], "'odd' is not one of"),
         (["log", "--run", "x", "verify"], "do not go with 'log verify'"),
     ],

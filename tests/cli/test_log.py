@@ -7,8 +7,9 @@ import pytest
 
 import handrail
 from handrail.cli.exits import UsageError
-from handrail.cli.log.list import following
+from handrail.cli.log.list import Wanted, following
 from handrail.cli.log.prune import moment_before
+from handrail.core.outcome import Status
 from handrail.core.record import Record, RecordKind
 from handrail.core.store import Query
 from handrail.stores.memory import MemoryStore
@@ -111,7 +112,11 @@ def test_pruning_removes_contents_and_still_verifies(project):
     project.call("crm.get_lead", id="lead-1")
     action = rows(project)[-1]["action"]
     assert project.json("log", "prune", "--before", "1d")["rows"] == 0
-    assert project.json("log", "prune", "--before", "0d")["rows"] >= 3
+    counted = project.json("log", "prune", "--before", "0d", "--dry-run")
+    assert counted["rows"] >= 3
+    assert "--yes" in project.json("log", "prune", "--before", "0d", code=2)["error"]
+    assert "its body was removed" not in project.ok("log", "show", action)
+    assert project.json("log", "prune", "--before", "0d", "--yes")["rows"] >= 3
     assert "its body was removed" in project.ok("log", "show", action)
     assert project.json("log", "verify")["whole"] is True
     assert rows(project)[-1]["reason"] == "prune"
@@ -245,3 +250,10 @@ def test_what_still_runs_is_not_resolved(staffed):
             told = new("lead-5")
     assert told["code"] == 1
     assert "still running" in told["said"]
+
+
+def test_begun_is_a_status_that_can_be_asked_for(project):
+    """Of the other statuses there is each."""
+    project.call("crm.get_lead", id="lead-1")
+    assert [(row["kind"], row["status"]) for row in rows(project, "--status", "begun")] == [("attempt", None)]
+    assert [status.value for status in Wanted] == ["begun", *(status.value for status in Status)]

@@ -180,7 +180,18 @@ def test_a_backup_opens_as_a_store(project):
     assert told["bytes"] == (project.folder / "copy.db").stat().st_size
     assert project.json("log", "verify", "--store", "sqlite:///copy.db")["rows"] == 3
     assert project.json("store", "backup", "copy.db", code=3)["kind"] == "StoreError"
-    assert "Wrote more/copy.db" in project.ok("store", "backup", "more/copy.db")
+    refused = project.run("store", "backup", "more/copy.db")
+    assert (refused.exit_code, (project.folder / "more").exists()) == (2, False)
+    printed = project.ok("store", "backup", "copy2.db")
+    assert "Wrote copy2.db" in printed
+    assert f"handrail log --store sqlite:///{project.folder}/copy2.db" in printed
+
+
+def test_without_a_store_there_is_nothing_to_copy(project):
+    """And a path is not an address."""
+    assert "so there is nothing to copy" in project.json("store", "backup", "copy.db", code=3)["error"]
+    told = project.json("log", "--store", "/tmp/b.db", code=3)
+    assert "Write: sqlite:////tmp/b.db" in told["error"]
 
 
 def test_a_test_alert_says_who_got_it(project, hook):

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -32,7 +33,7 @@ def start(project, *words, **options):
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=heed_ctrl_c,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 (it takes no lock)
         **options,
     )
     watchdog = threading.Timer(WAIT_S, process.kill)
@@ -186,3 +187,64 @@ def test_colours_on_a_terminal_only_and_not_against_no_color(project, terminal, 
     assert "\x1b[32m" not in terminal(["log"], [])[1]
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert "\x1b" not in project.ok("log")
+
+
+def plain(seen):
+    """Without colours and carriage returns."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", seen).replace("\r\n", "\n")
+
+
+def test_tables_at_80_columns_break_no_word(staffed, terminal):
+    """What does not fit stands on a second line; ids are whole."""
+    staffed.call("crm.get_lead", id="lead-1")
+    ticket = staffed.hold()
+    staffed.decide("review", "approve", ticket, "--remember")
+    (grant,) = staffed.json("review", "grants")["grants"]
+    action = json.loads(staffed.ok("log", "--status", "human_review_required", "--json"))["action"]
+    for words, whole in (
+        (["log"], [action, "crm.update_lead", "human_review_required", "reason: rule"]),
+        (
+            ["review", "show", ticket],
+            ["crm.get_lead (by Handrail)", "human_review_required", "lead/lead-1 (production)"],
+        ),
+        (["review", "grants"], [grant["grant"], "lead-enricher", "crm.update_lead", "company_size=40"]),
+    ):
+        printed = plain(terminal(words, [])[1])
+        for part in whole:
+            assert part in printed, (words, printed)
+        for table_line in printed.splitlines():
+            assert len(table_line) <= 80 or words[0] == "review"
+
+
+def test_what_follows_stands_under_the_headings(staffed):
+    """Whatever was known when they were printed."""
+    staffed.call("crm.get_lead", id="lead-1")
+    process = start(staffed, "log", "--follow", env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    head = process.stdout.readline()
+    for _ in range(4):
+        process.stdout.readline()
+    staffed.hold()
+    seen = [process.stdout.readline() for _ in range(4)]
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=WAIT_S)
+    held = next(line for line in seen if "human_review_required" in line)
+    assert held.index("human_review_required") == head.index("status")
+    assert held.index("crm.update_lead") == head.index("tool")
+
+
+def test_pruning_everything_asks_at_a_terminal(project, terminal):
+    """And takes only yes for yes."""
+    project.call("crm.get_lead", id="lead-1")
+    words = ["log", "prune", "--before", "0d"]
+    assert terminal(words, [("Type yes: ", "no\n")])[0] == 2
+    code, seen = terminal(words, [("Type yes: ", "yes\n")])
+    assert code == 0
+    assert "Removed the contents of" in seen
+
+
+def test_a_new_secret_that_is_too_short_is_asked_for_once(project, terminal):
+    """The second time would be for nothing."""
+    code, seen = terminal(["reviewer", "add", "kim@example.com"], [("New secret", "short\n")])
+    assert code == 1
+    assert "at least 8 characters. Nothing" in seen
+    assert "The same again" not in seen

@@ -170,6 +170,32 @@ def test_remembering_grants_what_it_prints(staffed):
     assert staffed.decide("review", "revoke", "G-NOPE").exit_code == 4
 
 
+def test_what_needs_no_secret_is_checked_before_one_is_asked_for(project):
+    """Also before "has no secret yet" of somebody who may not decide anyway."""
+    ticket = project.hold()
+    assert "owns the agent" in project.run("review", "approve", ticket, "--as", DANA, "--secret-stdin").stderr
+    assert "has no secret yet" in project.run("review", "deny", ticket, "--as", KIM, "--secret-stdin").stderr
+    project.enroll()
+    held = project.call("crm.drop", id="lead-1").ticket
+    for words, said in (
+        ([held, "--remember"], "cannot be undone"),
+        ([ticket, "--remember", "--pattern", "compny_size=*"], "Did you mean 'company_size'?"),
+        ([ticket, "--remember", "--uses", "99"], "1 to 20 uses"),
+    ):
+        result = project.run("review", "approve", *words, "--as", KIM, "--secret-stdin", input="")
+        assert result.exit_code == 1
+        assert said in result.stderr
+
+
+def test_of_a_read_nothing_is_to_be_undone(staffed):
+    """So it is not asked."""
+    policy = staffed.folder / "handrail.yaml"
+    policy.write_text(policy.read_text().replace("crm.get_lead: {do: read,", "crm.get_lead: {ask: always, do: read,"))
+    told = staffed.ok("review", "show", staffed.call("crm.get_lead", id="lead-1").ticket)
+    assert "It only reads" in told
+    assert "undone?" not in told
+
+
 def test_what_belongs_to_remember_needs_it(staffed):
     """Said before anything is decided."""
     ticket = staffed.hold()
@@ -200,3 +226,12 @@ def test_show_warns_of_a_ticket_that_was_changed_in_the_store(staffed):
     assert "WARNING" in result.stderr
     assert staffed.json("review", "show", ticket)["genuine"] is False
     assert staffed.decide("review", "approve", ticket).exit_code == 1
+
+
+def test_an_argument_that_is_null_is_not_shown_as_a_change():
+    """It may be a default that the agent left out."""
+    from handrail.cli.review.show import _fields
+    from handrail.review.replay import Change, FieldChange
+
+    _, (row,) = _fields(Change(True, (FieldChange("name", "Acme", "null", False, null=True),)))
+    assert [text.plain for text in row] == ["? ", "name", "Acme", "(null) sent as null or left out"]

@@ -534,3 +534,61 @@ def test_what_holds_in_observe_mode_too(new_office, policy_text, what):
         office.admit("vm.tag", {"id": "1"})
         office.store.crash()
     assert isinstance(office.admit("vm.tag", {"id": "1"}, invalid=invalid), Ended)
+
+
+# --- what a spent ticket and a grant do not cover ---------------------------------------------------------------------
+
+
+def begun(office, **fields):
+    """Let an approved deletion run and fail once; return its admission."""
+    held = office.admit("vm.drop", {"id": "1"}, call="c1", **fields)
+    office.approve(held.ticket.id)
+    go = office.admit("vm.drop", {"id": "1"}, call="c1", **fields)
+    office.settle(go, Status.RETRY, reason=Reason.ERROR)
+    return go
+
+
+def again(office, go, **fields):
+    return office.admit("vm.drop", {"id": "1"}, call="c1", attempt=1, ticket=go.ticket, **fields)
+
+
+def test_a_retry_is_the_same_plan(office):
+    """What is there changed since: the retry asks anew."""
+    go = begun(office, before={"n": 1})
+    assert isinstance(again(office, go, before={"n": 2}), Held)
+    assert isinstance(again(office, go, before={"n": 1}), Go)
+
+
+def test_a_retry_is_within_the_approvals_time(office):
+    """After its validity a spent approval answers no retry either."""
+    go = begun(office)
+    office.clock.forward(1_799)
+    assert isinstance(again(office, go), Go)
+    office.clock.forward(1)
+    assert isinstance(again(office, go), Held)
+
+
+def test_one_further_attempt_is_one(office):
+    """An approval of used-up retries is never shared between attempts."""
+    key = office.action("vm.drop", {"id": "1"}).key
+    office.store.transact(lambda tx: [tx.add_failure(key) for _ in range(RETRIES_MAX + 1)])
+    go = begun(office)
+    assert RETRIES_RULE in office.ticket(go.ticket).rules
+    assert isinstance(again(office, go), Held)
+
+
+@pytest.mark.parametrize(("tool", "rules"), [("vm.drop", ("destructive",)), ("vm.put", ("destructive", RETRIES_RULE))])
+def test_a_signed_grant_too_far(office, tool, rules):
+    """Even one that a reviewer signed: never for what cannot be undone, never for a further attempt."""
+    from handrail.core.ticket import Grant
+    from handrail.review import keys
+
+    (kim,) = [person for person in office.store.read(lambda tx: tx.reviewers()) if person.name == "kim"]
+    grant = Grant("G-1", "bot", tool, rules, {"id": "1"}, 0, 5, 2**60, "kim", office.desk.policy.hash)
+    signature = keys.unlock_as(kim, "the secret of kim").sign(grant.signed()).hex()
+    office.store.transact(lambda tx: tx.put_grant(replace(grant, signature=signature)))
+    if tool == "vm.put":
+        assert isinstance(office.admit(tool, {"id": "1"}), Go)
+        key = office.action(tool, {"id": "1"}).key
+        office.store.transact(lambda tx: [tx.add_failure(key) for _ in range(RETRIES_MAX + 1)])
+    assert isinstance(office.admit(tool, {"id": "1"}), Held)

@@ -253,6 +253,7 @@ def test_what_has_no_json_form(value, why):
 @pytest.mark.parametrize("number", [INT_MIN, INT_MAX, 0])
 def test_64_bits(number):
     """Signed and unsigned 64-bit integers keep every digit."""
+    assert (INT_MIN, INT_MAX) == (-9_223_372_036_854_775_808, 18_446_744_073_709_551_615)
     assert to_json(number) == number
     assert canonical(number) == str(number).encode()
 

@@ -169,3 +169,22 @@ def test_what_was_learned_is_stored_with_the_outcome(office):
     assert settled.drift == ("It drifts.",)
     assert office.store.read(lambda tx: tx.shape("vm.tag")) == '{"v":1}'
     assert [row.reason for row in office.rows(RecordKind.EVENT)] == ["drift"]
+
+
+ZONES = """
+version: 1
+zones: {production: [prod]}
+agents: {bot: {access: write}}
+tools:
+  look: {do: read, resource: "vm/{args.id}", zone: args.env}
+  copy: {do: copy, resource: "vm/{args.id}", to: "vm/{args.to}", zone: args.env}
+"""
+
+
+def test_which_resource_enters_a_zone(new_office):
+    """Of a copy its target; of a read none."""
+    office = new_office(ZONES)
+    office.settle(begin(office, "look", {"id": "1", "env": "prod"}))
+    office.settle(begin(office, "copy", {"id": "2", "to": "3", "env": "prod"}, call="c2"))
+    need = Need("", "", "k", ("bot",), ("vm/1", "vm/2", "vm/3"))
+    assert set(office.store.read(lambda tx: tx.facts(need)).resources) == {"vm/3"}

@@ -92,7 +92,6 @@ async def test_an_event_loop_is_not_blocked(room):
     assert not await asyncio.to_thread(blocking.on_event_loop)
 
 
-@pytest.mark.xfail(strict=True, reason="the driver answers with the int it was given, and the flow asserts a float")
 async def test_whole_seconds(room):
     """`wait_s=60` is as good as `wait_s=60.0`: a held call whose waiting is over ends as held."""
     outcome = blocking.run(room.proposal("drop", wait_s=60), room.host, Body(lambda: None))

@@ -131,28 +131,30 @@ def test_the_rules_that_ask_and_their_values(store):
 
 
 def test_the_chain_joins_attempts_with_outcomes(store):
-    """Denied and held attempts included, newest last; an attempt without an outcome has begun."""
+    """Denied and held attempts included, newest last, up to the asking; an attempt without an outcome has begun."""
     write(
         store,
         attempt("a", effects=[effect("read", "lead/1", zone="z")]),
         outcome("a"),
         attempt("b", status="denied", reason="rule", findings=[{"why": "No."}]),
-        attempt("c", status="human_review_required", reason="rule", ticket="T-1"),
         attempt("d", parent="c"),
         attempt("e"),
         outcome("e", status="retry", why="Later."),
         attempt("e", attempt=1),
+        attempt("c", status="human_review_required", reason="rule", ticket="T-1"),
         outcome("e", status="failed", attempt=1, why="Gone."),
+        attempt("f"),
+        attempt("c", status="human_review_required", reason="rule", ticket="T-1"),
     )
     (chain,) = told(store, ticket(effect())).chains
     assert [(s.action, s.status, s.reason) for s in chain.steps] == [
-        ("a", "success", ""), ("b", "denied", "rule"), ("c", "human_review_required", "rule"), ("d", BEGUN, ""),
-        ("e", "retry", ""), ("e", "failed", ""),
+        ("a", "success", ""), ("b", "denied", "rule"), ("d", BEGUN, ""), ("e", "retry", ""), ("e", "failed", ""),
+        ("c", "human_review_required", "rule"),
     ]  # fmt: skip
     assert chain.steps[0].effects == ("read lead/1 (z)",)
-    assert [s.why for s in chain.steps] == ["", "No.", "", "", "Later.", "Gone."]
-    assert [s.asked for s in chain.steps] == [False, False, True, False, False, False]
-    assert [s.by_handrail for s in chain.steps] == [False, False, False, True, False, False]
+    assert [s.why for s in chain.steps] == ["", "No.", "", "Later.", "Gone.", ""]
+    assert [s.asked for s in chain.steps] == [False, False, False, False, False, True]
+    assert [s.by_handrail for s in chain.steps] == [False, False, True, False, False, False]
 
 
 def test_an_outcome_without_its_attempt_is_shown(store):
@@ -257,3 +259,51 @@ def test_undo_and_state(store):
     assert told(store, ticket(effect(), view={"undo": "crm.set"})).undo == "crm.set"
     found = told(store, ticket(effect(), view={"undo": None}))
     assert (found.undo, found.state) == (None, TicketState.PENDING)
+
+
+def test_a_null_beside_something_is_no_change_and_comes_last(store):
+    """It may be a default that the agent did not send; the text "null" is a value like others."""
+    view = {
+        "args": {"name": None, "size": 2, "id": 1, "gone": None, "word": "null"},
+        "before": {"name": "Acme", "size": 1, "id": 1, "gone": None, "word": "x"},
+    }
+    change = told(store, ticket(effect(), view=view)).change
+    assert [(f.path, f.changed, f.null) for f in change.fields] == [
+        ("size", True, False), ("word", True, False), ("id", False, False), ("gone", False, False),
+        ("name", False, True),
+    ]  # fmt: skip
+
+
+def test_a_null_is_not_hidden_by_what_does_not_differ(store):
+    """It might erase something."""
+    same = {f"f{i}": i for i in range(100)}
+    view = {"args": {**same, "name": None}, "before": {**same, "name": "Acme"}}
+    change = told(store, ticket(effect(), view=view)).change
+    assert (change.fields[-1].path, len(change.fields), change.hidden) == ("name", 60, 41)
+
+
+def test_used_up_retries_tell_the_last_failure_of_the_same_action(store):
+    """Not of another one, and not a success."""
+    violation = {"check": "result", "path": "size", "why": "It is text."}
+    write(
+        store,
+        attempt("a", args={"id": 1}),
+        outcome("a", status="failed_validation", reason="checks", why="Bad result.", violations=[violation]),
+        attempt("b", args={"id": 2}),
+        outcome("b", status="failed", reason="error", why="Another."),
+        attempt("c", args={"id": 1}),
+        outcome("c"),
+    )
+    finding = {"gate": "retries", "rule": "retries", "why": "Four times.", "values": {"failures": 4}}
+    (tripped,) = told(store, ticket(effect(), view={"args": {"id": 1}, "findings": [finding]})).tripped
+    assert tripped.values == (
+        ("failures", "4"), ("last failure", "failed_validation (checks)"), ("it said", "Bad result."),
+        ("result/size", "It is text."),
+    )  # fmt: skip
+
+
+def test_a_read_writes_nothing(store):
+    """What is not known counts as a write."""
+    assert not told(store, ticket(effect("read"))).writes
+    assert told(store, ticket(effect("read"), effect())).writes
+    assert told(store, ticket()).writes

@@ -1,5 +1,7 @@
 """The store in memory: what it does beyond the conformance suite."""
 
+import copy
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -41,8 +43,10 @@ def write(tx, verb, name):
             tx.append(Record(RecordKind.EVENT, name))
         case "put_call":
             tx.put_call(Call("r", name, "x", "b", "t", "k", CallState.RUNNING, durable=True))
-        case "drop_call" | "disown":
-            getattr(tx, verb)("r", name)
+        case "drop_call":
+            tx.drop_call("r", name)
+        case "disown":
+            tx.disown("r", name, "x", 0)
         case "put_failures":
             tx.put_failures(name, 0)
         case "put_zone":
@@ -65,7 +69,7 @@ TABLES = ["rows", "calls", "failures", "zones", "denials", "stops", "demotions",
 
 
 def state(store):
-    return {name: repr(getattr(store, name)) for name in TABLES}
+    return {name: copy.copy(getattr(store, name)) for name in TABLES}
 
 
 @quick

@@ -295,7 +295,9 @@ def replaced(path):
 
 
 @pytest.mark.parametrize(
-    "lose", [lambda path: shutil.rmtree(path.parent), lambda path: path.unlink(), replaced], ids=["folder", "file", "new"]
+    "lose",
+    [lambda path: shutil.rmtree(path.parent), lambda path: path.unlink(), replaced],
+    ids=["folder", "file", "new"],
 )
 @pytest.mark.parametrize("fresh", [False, True], ids=["open connections", "new connections"])
 def test_a_store_that_was_deleted_or_replaced(path, lose, fresh):
@@ -310,7 +312,9 @@ def test_a_store_that_was_deleted_or_replaced(path, lose, fresh):
     was = path.exists()
     ran = []
     for use in (store.transact, store.read, lambda step: store.submit(step).result(10)):
-        with pytest.raises(StoreError, match=r"^The store \S+ was deleted or replaced while it was open, so nothing runs"):
+        with pytest.raises(
+            StoreError, match=r"^The store \S+ was deleted or replaced while it was open, so nothing runs"
+        ):
             use(ran.append)
     assert (ran, path.exists()) == ([], was)
     store.close()

@@ -28,7 +28,7 @@ def test_nothing_happens():
 def test_interrupts_are_raised_afterwards():
     """However many: the action is done, and the first is raised."""
     steps = Steps(*(KeyboardInterrupt(str(n)) for n in range(50)))
-    with pytest.raises(KeyboardInterrupt, match="^0$"):
+    with pytest.raises(KeyboardInterrupt, match=r"^0$"):
         surely(steps)
     assert steps.done == 1
 

@@ -49,7 +49,7 @@ class NoLatch(MemoryTransaction):
 
 
 class NoDisown(MemoryTransaction):
-    def disown(self, run, call):
+    def disown(self, run, call, action, attempt):
         """Leave it as it is."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -30,6 +31,15 @@ COMMANDS = {
     "demo": "handrail.cli.demo:demo",
 }
 """Name to `module:attribute`, in the order of `handrail --help`. To add a command: one file, one line here."""
+
+
+FIRST_STEPS = """\
+\b
+First steps:
+  handrail demo          watch agents fail, and be held
+  handrail policy check  tell what is wrong with the handrail.yaml in this folder
+  handrail doctor        tell whether the protection is really on
+"""
 
 
 class Root(TyperGroup):
@@ -89,9 +99,7 @@ def _report(error: BaseException, *, as_json: bool) -> int:
     message = str(error)
     if hasattr(error, "format_message"):  # what typer says about the command line
         kind, code = UsageError.__name__, Code.USAGE
-        path = getattr(getattr(error, "ctx", None), "command_path", "handrail")
-        said = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")
-        message = f"{said}. See: {path} --help"
+        message = _misused(error)
     elif isinstance(error, KeyboardInterrupt):
         message = "Interrupted."
     elif not isinstance(error, HandrailError | Killed):
@@ -102,6 +110,29 @@ def _report(error: BaseException, *, as_json: bool) -> int:
     for line in shown(message):
         say(line)
     return code
+
+
+_SAID = {
+    "Value error, ": "",
+    "Input should be a valid integer, unable to parse string as an integer": "it has to be a whole number",
+    "Input should be a valid number, unable to parse string as a number": "it has to be a number",
+}
+
+
+def _misused(error: Any) -> str:
+    """Return what typer says about the command line in our own words, not yet safe to print."""
+    ctx = getattr(error, "ctx", None)
+    command, path = getattr(ctx, "command", None), getattr(ctx, "command_path", "handrail")
+    said = " ".join(error.format_message().split())
+    option = getattr(error, "option_name", None)
+    if type(error).__name__ == "NoSuchOption" and option:
+        known = sorted({name for param in getattr(command, "params", ()) for name in param.opts} | {"--help"})
+        said = f"There is no option '{option}'.{did_you_mean(option, known)}"
+    elif found := re.match(r"No such command '(.*?)'", said):
+        said = f"There is no command '{found[1]}'.{did_you_mean(found[1], getattr(command, 'commands', {}))}"
+    for theirs, ours in _SAID.items():
+        said = said.replace(theirs, ours)
+    return f"{said}{'' if said.endswith(('.', '?', '!')) else '.'} See: {path} --help"
 
 
 def _trace(error: BaseException) -> None:
@@ -123,7 +154,7 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
-app = new_app("Guard what AI agents do: decide, review, log, stop.", cls=Root)
+app = new_app("Guard what AI agents do: decide, review, log, stop.", cls=Root, epilog=FIRST_STEPS)
 
 
 @app.callback()

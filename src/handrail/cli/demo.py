@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def demo(
     ctx: typer.Context,
-    scenes: Annotated[list[int] | None, typer.Argument(metavar="[SCENE]…", help="Numbers; all without any.")] = None,
+    scenes: Annotated[list[str] | None, typer.Argument(metavar="[SCENE]…", help="Numbers; all without any.")] = None,
     fast: Annotated[bool, typer.Option("--fast", help="Do not pause.")] = False,
     keep: Annotated[
         Path | None, typer.Option("--keep", metavar="FOLDER", help="Keep each scene's policy, store and world there.")
@@ -42,14 +42,14 @@ def demo(
         raise typer.Exit(Code.FINDINGS)
 
 
-def _chosen(numbers: list[int]) -> list[Scene]:
+def _chosen(numbers: list[str]) -> list[Scene]:
     from handrail.demo.scenes import scenes
 
-    known = {scene.number: scene for scene in scenes()}
+    known = {str(scene.number): scene for scene in scenes()}
     for number in numbers:
         if number not in known:
             listed = ", ".join(f"{scene.number} ({scene.name.lower()})" for scene in known.values())
-            raise UsageError(f"There is no scene {number}. There are: {listed}.")
+            raise UsageError(f"There is no scene {safe(number)}. There are: {listed}.")
     return [known[number] for number in dict.fromkeys(numbers)] or list(known.values())
 
 
@@ -108,8 +108,9 @@ def _in_words(chosen: list[Scene], keep: Path | None, *, pace: float) -> bool:
         why, command = _next(scene, keep)
         screen.print(plain(f"Try next, {why}:\n  {command}\n"))
     held = sum(result.held for result in results)
+    noun = "scene" if held == len(results) == 1 else "scenes"
     took = time.monotonic() - begun
-    screen.print(plain(f"{held} of {len(results)} scenes held, in {took:.0f} s.", "bold"))
+    screen.print(plain(f"{held} of {len(results)} {noun} held, in {took:.0f} s.", "bold"))
     return held == len(results)
 
 

@@ -44,13 +44,18 @@ def grant_form(grant: Grant, *, live: bool) -> dict[str, Json]:
         "agent": grant.agent,
         "tool": grant.tool,
         "rules": list(grant.rules),
-        "pattern": dict(grant.pattern),
+        "pattern": pattern_of(grant),
         "uses": grant.uses,
         "uses_max": grant.uses_max,
         "until": rfc3339(grant.until_us),
         "by": grant.by,
         "revoked": grant.revoked,
     }
+
+
+def pattern_of(grant: Grant) -> dict[str, Json]:
+    """Return the globs by dotted path, without the mark of what kind of value it is."""
+    return {path.removesuffix("#"): glob for path, glob in grant.pattern.items()}
 
 
 def record_form(row: Stored) -> dict[str, Json]:
@@ -89,7 +94,8 @@ def replay_form(told: Replay) -> dict[str, Json]:
         "change": {
             "compared": change.compared,
             "fields": [
-                {"path": f.path, "before": f.before, "after": f.after, "changed": f.changed} for f in change.fields
+                {"path": f.path, "before": f.before, "after": f.after, "changed": f.changed, "null": f.null}
+                for f in change.fields
             ],
             "hidden": change.hidden,
             "untouched": change.untouched,

@@ -37,17 +37,19 @@ def options(ctx: typer.Context) -> Options:
     return Options(**ctx.meta.get(_KEY, {}))
 
 
-def new_app(help: str, *, cls: type[Any] | None = None, alone: bool = False) -> typer.Typer:
+def new_app(help: str, *, cls: type[Any] | None = None, alone: bool = False, epilog: str | None = None) -> typer.Typer:
     """Return an empty group of commands.
 
     Args:
         help: What the group is for.
         cls: Class of the group.
         alone: Whether the group is a command by itself.
+        epilog: What stands below the list of commands.
     """
     return typer.Typer(
         cls=cls,
         help=help,
+        epilog=epilog,
         add_completion=False,
         no_args_is_help=not alone,
         invoke_without_command=alone,
@@ -76,12 +78,24 @@ def _common(
 
 
 def attach(command: Any) -> Any:
-    """Add the common options to a command and to everything below it; return it."""
+    """Add the common options to a command and to everything below it, and name all values alike; return it."""
     for below in getattr(command, "commands", {}).values():
         attach(below)
     taken = {name for param in command.params for name in param.opts}
     command.params.extend(param for param in _params() if not taken & set(param.opts))
+    for param in command.params:
+        if param.metavar is None and param.param_type_name == "argument":
+            param.metavar = param.name.upper()
+        elif param.metavar is None:
+            param.metavar = _VALUES.get(param.name)
     return command
+
+
+_VALUES = {
+    "policy": "FILE", "config": "FILE", "store": "ADDRESS", "run": "RUN", "agent": "AGENT", "tool": "TOOL",
+    "limit": "NUMBER", "uses": "NUMBER", "hours": "NUMBER", "why": "TEXT", "note": "TEXT", "by": "NAME", "zone": "ZONE",
+}  # fmt: skip
+"""What the help calls the value of an option, by the option's name."""
 
 
 def _params() -> list[Any]:

@@ -223,11 +223,23 @@ def _drawn(
             text = part[number] if number < len(part) else Text()
             drawn.append_text(text).append(" " * (max(width - text.cell_len, 0) + GAP))
         lines.append(drawn)
-    rest = [(columns[index].title, row[index]) for index in layout.spilled if row[index].plain.strip()]
-    if spill and rest and layout.width is not None:
-        more = Text((" " * GAP).join(f"{title}: {text.plain}" for title, text in rest), style="dim")
-        lines += [Text("    ").append_text(one) for one in more.wrap(screen, max(layout.width - 4, 8), overflow="fold")]
+    if spill and layout.width is not None:
+        parts_left = [f"{columns[index].title}: {row[index].plain}" for index in layout.spilled if row[index].plain]
+        lines += [Text(f"    {one}", style="dim") for one in _filled(parts_left, layout.width - 4, screen)]
     return lines
+
+
+def _filled(parts: Sequence[str], width: int, screen: Console) -> list[str]:
+    """Return parts as lines that are full; a part is broken, at blanks, only where it is wider than a line."""
+    from rich.text import Text
+
+    filled: list[str] = []
+    for part in parts:
+        if filled and _longest([filled[-1]]) + GAP + _longest([part]) <= width:
+            filled[-1] += " " * GAP + part
+        else:
+            filled += [one.plain for one in Text(part).wrap(screen, max(width, 8), overflow="fold")]
+    return filled
 
 
 def _cut(text: Text, width: int) -> Text:

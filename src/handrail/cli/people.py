@@ -7,7 +7,7 @@ processes), never echoed, and never part of a message.
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,8 +15,11 @@ from handrail.cli.exits import UsageError
 from handrail.core.policy import Policy
 from handrail.core.store import Store, Transaction
 from handrail.core.text import safe
-from handrail.core.ticket import Ticket, TicketState
+from handrail.core.ticket import GRANT_HOURS_MAX, GRANT_USES_MAX, Ticket, TicketState, flatten
 from handrail.errors import ConfigurationError, ReviewError
+
+if TYPE_CHECKING:
+    from handrail.review.decide import Remember
 
 SECRET_MAX = 1_024
 
@@ -50,13 +53,40 @@ def enrolled(store: Store, policy: Policy, name: str) -> None:
     Raises:
         ReviewError: They are not in the policy, or have no secret yet.
     """
+    known(policy, name)
+    if all(person.name != name for person in store.read(lambda tx: tx.reviewers())):
+        raise ReviewError(f"{safe(name)} has no secret yet. At a terminal, run: handrail reviewer add {safe(name)}")
+
+
+def known(policy: Policy, name: str) -> None:
+    """Check that the policy names a person. Raises `ReviewError`, with the nearest name."""
     from handrail.core.names import did_you_mean
 
     if name not in policy.reviewers:
         hint = did_you_mean(name, policy.reviewers)
         raise ReviewError(f"'{safe(name)}' is not a reviewer in the policy.{hint} Nothing was decided.")
-    if all(person.name != name for person in store.read(lambda tx: tx.reviewers())):
-        raise ReviewError(f"{safe(name)} has no secret yet. At a terminal, run: handrail reviewer add {safe(name)}")
+
+
+def grantable(ticket: Ticket, wanted: Remember) -> None:
+    """Check that a ticket can be granted in advance, before asking for a secret. The decision itself checks again.
+
+    Raises:
+        ReviewError: What it does cannot be undone, a limit is passed, or a pattern names no argument.
+    """
+    from handrail.core.names import did_you_mean
+
+    if not ticket.view.get("undo"):
+        raise ReviewError(
+            f"'{safe(ticket.tool)}' cannot be undone, so it is never granted in advance. Approve without --remember."
+        )
+    if not 1 <= wanted.uses <= GRANT_USES_MAX or not 0 < wanted.hours <= GRANT_HOURS_MAX:
+        raise ReviewError(f"A grant has 1 to {GRANT_USES_MAX} uses and lasts at most {GRANT_HOURS_MAX} hours.")
+    args = ticket.view.get("args")
+    names = sorted(path.removesuffix("#") for path in flatten(args if isinstance(args, dict) else {}))
+    for path in wanted.pattern:
+        if path.removesuffix("#") not in names:
+            hint = did_you_mean(path, names) or f" It has: {', '.join(safe(name) for name in names) or 'none'}."
+            raise ReviewError(f"The action has no argument '{safe(path)}'.{hint} Nothing was decided.")
 
 
 def may_decide(tx: Transaction, ticket: Ticket, policy: Policy, name: str) -> None:
@@ -71,6 +101,7 @@ def may_decide(tx: Transaction, ticket: Ticket, policy: Policy, name: str) -> No
     if state is not TicketState.PENDING:
         by = f" by {safe(ticket.by)}" if ticket.by else ""
         raise ReviewError(f"Ticket {ticket.id} is already {state.value}{by}. Nothing was decided.")
+    known(policy, name)
     for standing in standings(tx, ticket, policy):
         if standing.name == name and not standing.may:
             raise ReviewError(f"{standing.why} Nothing was decided.")
@@ -127,12 +158,15 @@ def new_secret(name: str, *, stdin: bool) -> str:
 
     Raises:
         UsageError: As for `ask_secret`, or the two differ.
+        ReviewError: It is too short.
     """
     from handrail.review.keys import SECRET_CHARS_MIN
 
     if stdin:
         return ask_secret("", stdin=True)
     secret = ask_secret(f"New secret of {safe(name)}, at least {SECRET_CHARS_MIN} characters: ", stdin=False)
+    if len(secret) < SECRET_CHARS_MIN:
+        raise ReviewError(f"A secret needs at least {SECRET_CHARS_MIN} characters. Nothing was changed.")
     if secret != ask_secret("The same again: ", stdin=False):
         raise UsageError("The two secrets differ. Nothing was changed.")
     return secret

@@ -66,18 +66,23 @@ def opened(
 
 
 @contextmanager
-def opened_store(ctx: typer.Context) -> Iterator[tuple[Store, bool]]:
-    """Open the store alone, for commands that work without a policy too; yields it, and whether to print JSON."""
+def opened_store(ctx: typer.Context, *, needed: str = "") -> Iterator[tuple[Store, bool]]:
+    """Open the store alone, for commands that work without a policy too; yields it, and whether to print JSON.
+
+    Args:
+        ctx: The command's context.
+        needed: For a command that needs a store that is there: the end of the sentence that says that there is none.
+    """
     said = options(ctx)
     settings = resolve(said)
-    store = _connect(settings, store_url(settings, None), create=False)
+    store = _connect(settings, store_url(settings, None), create=False, needed=needed)
     try:
         yield store, said.json
     finally:
         store.close()
 
 
-def _connect(settings: Settings, url: str, *, create: bool) -> Store:
+def _connect(settings: Settings, url: str, *, create: bool, needed: str = "") -> Store:
     from handrail.stores import connect
 
     if url == "memory:":
@@ -85,11 +90,17 @@ def _connect(settings: Settings, url: str, *, create: bool) -> Store:
             "The store is memory:, which lives inside one process, so there is nothing to see from here. "
             "Use sqlite:///… as the store."
         )
+    if "://" not in url and url.endswith((".db", ".sqlite", ".sqlite3")):
+        where = settings.named or "The store"
+        address = f"sqlite:///{Path(url).expanduser()}"
+        raise ConfigurationError(f"{where}: '{safe(url)}' is a file, not an address. Write: {safe(address)}")
     missing = _missing(settings.folder, url)
     if missing is None or create:
         return connect(url, settings.folder)
     if settings.named:
         raise ConfigurationError(f"{settings.named}: there is no store at {safe(missing)}.")
+    if needed:
+        raise ConfigurationError(f"There is no store at {safe(missing)} yet, {needed}: no agent has run.")
     say("Nothing is recorded yet: no agent has run under this policy.")
     return connect("memory:", settings.folder)
 

@@ -120,7 +120,7 @@ def _record(command: Settle, outcome: Outcome, effects: tuple[Effect, ...], tool
     if command.opaque:
         body["opaque"] = command.opaque
     else:
-        shown = tool.redact({"result": command.result})["result"] if tool and tool.secrets else command.result
+        shown = _shown(command, tool)
         if command.size <= SHOWN_BYTES_MAX:
             body["result"] = shown
         else:
@@ -134,11 +134,17 @@ def _record(command: Settle, outcome: Outcome, effects: tuple[Effect, ...], tool
     )  # fmt: skip
 
 
+def _shown(command: Settle, tool: Tool | None) -> Json:
+    return tool.redact({"result": command.result})["result"] if tool is not None and tool.secrets else command.result
+
+
 def _end_call(tx: Transaction, command: Settle, outcome: Outcome, tool: Tool | None) -> None:
     """End the call's row; of a call that nobody can repeat, nothing is kept."""
     go, action = command.go, command.go.action
     if outcome.reason in (Reason.RESOURCE_UNKNOWN, Reason.IN_DOUBT):
-        tx.disown(action.run, action.call)  # it stays in doubt, so that the same action is not made again
+        tx.disown(
+            action.run, action.call, action.id, go.attempt
+        )  # it stays in doubt, so that the same action is not made again
         return
     call = Call(
         action.run, action.call, action.id, action.agent, action.tool, action.key,
@@ -149,7 +155,8 @@ def _end_call(tx: Transaction, command: Settle, outcome: Outcome, tool: Tool | N
     elif not action.keep:
         tx.drop_call(action.run, action.call)
     else:
-        lost = command.opaque or (tool is not None and tool.secrets) or command.size > KEPT_BYTES_MAX
+        hidden = tool is not None and tool.secrets and _shown(command, tool) != command.result
+        lost = command.opaque or hidden or command.size > KEPT_BYTES_MAX
         kept = None if lost else json.dumps(command.result, separators=(",", ":"))
         ended = replace(call, state=CallState.DONE, status=outcome.status.value, reason=outcome.reason.value)
         tx.put_call(replace(ended, why=outcome.why, result=kept))

@@ -105,8 +105,8 @@ class Transaction(Protocol):
         """Write one call; `owner` and `at_us` are set by the store."""
         ...
 
-    def disown(self, run: str, call: str) -> None:
-        """Leave a running call in doubt although its process lives: its outcome could not be recorded."""
+    def disown(self, run: str, call: str, action: str, attempt: int) -> None:
+        """Leave this attempt of a running call in doubt although its process lives: its outcome is not recorded."""
         ...
 
     def drop_call(self, run: str, call: str) -> None:

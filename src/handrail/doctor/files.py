@@ -17,7 +17,13 @@ SEPARATE = (
 )
 _EVERYBODY = "everybody"
 
-BESIDE = {"-wal": "store's log", "-shm": "store's index", ".lock": "store's lock", ".lock-sync": "store's lock"}
+BESIDE = {
+    "-wal": "store's log",
+    "-shm": "store's index",
+    ".lock": "store's lock",
+    ".lock-sync": "store's lock",
+    ".writers": "store's locks",
+}
 """Files that belong to an SQLite store, by what their names add to its own."""
 
 

@@ -125,7 +125,7 @@ def _sleep(delay_s: float, host: Host) -> bool:
 def _await(ticket: str, wait_s: float, host: Host) -> float:
     """Look at the ticket until it is decided; on an event loop, do not wait at all."""
     if on_event_loop():
-        return wait_s
+        return float(wait_s)
     begun = time.monotonic()
     while not host.decided(ticket):
         left = wait_s - (time.monotonic() - begun)

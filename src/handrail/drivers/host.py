@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 import random
 import time
@@ -15,6 +16,7 @@ import types
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 from urllib.parse import quote, quote_plus
 
@@ -115,7 +117,7 @@ class Host:
         roll: Draws a random number in [0, 1).
         clock_us: Wall clock, microseconds since the epoch.
         sleep: Blocks for some seconds.
-        lost_calls: (run, call) of calls whose outcome could not be recorded; they are in doubt although we live.
+        lost_calls: (run, call, action, attempt) whose outcome could not be recorded; in doubt although we live.
     """
 
     store: Store
@@ -126,7 +128,7 @@ class Host:
     roll: Callable[[], float] = random.random
     clock_us: Callable[[], int] = lambda: time.time_ns() // 1_000
     sleep: Callable[[float], None] = time.sleep
-    lost_calls: list[tuple[str, str]] = field(default_factory=list)
+    lost_calls: list[tuple[str, str, str, int]] = field(default_factory=list)
 
     # --- admission and settlement -------------------------------------------------------------------------------------
 
@@ -143,8 +145,8 @@ class Host:
         """Before anything else is decided, leave in doubt what could not be recorded."""
 
         def both(tx: Transaction) -> Admitted:
-            for run, call in tuple(self.lost_calls):
-                tx.disown(run, call)
+            for run, call, action, attempt in tuple(self.lost_calls):
+                tx.disown(run, call, action, attempt)
             return step(tx)
 
         return both
@@ -188,7 +190,7 @@ class Host:
     def lose(self, go: Go) -> None:
         """Leave an admitted action in doubt although this process lives: how it ended will not be recorded."""
         if go.tracked:
-            self.lost_calls.append((go.action.run, go.action.call))
+            self.lost_calls.append((go.action.run, go.action.call, go.action.id, go.attempt))
 
     def lost(self, go: Go, error: Exception) -> StoreError:
         """Return the error for an outcome that could not be recorded: it is in doubt, never a success."""
@@ -292,16 +294,29 @@ def _text_of(error: BaseException) -> str:
         return f"(its text cannot be read: {type(failure).__name__})"
 
 
+RETRY_AFTER_MAX_S = 3_600.0
+"""The longest wait that an upstream can ask for."""
+
+
 def _retry_after_s(error: BaseException) -> float:
-    """Return the seconds that an upstream asked for, 0 when it did not. Source: RFC 9110, section 10.2.3."""
+    """Return the seconds that an upstream asked for, 0 when it did not.
+
+    Source: RFC 9110, section 10.2.3: seconds, or a date.
+    """
     try:
         wanted = getattr(error, "retry_after", None)
         if wanted is None:
             wanted = error.response.headers.get("Retry-After")  # type: ignore[attr-defined]
-        seconds = float(wanted)
+        seconds = _seconds(wanted)
     except Exception:  # noqa: BLE001 (a foreign exception's attributes may do anything; without them nothing was asked)
         return 0.0
-    return seconds if 0 <= seconds <= 3_600 else 0.0
+    return min(max(seconds, 0.0), RETRY_AFTER_MAX_S) if math.isfinite(seconds) else 0.0
+
+
+def _seconds(wanted: object) -> float:
+    if isinstance(wanted, str) and not wanted.strip().replace(".", "", 1).isdigit():
+        return parsedate_to_datetime(wanted).timestamp() - time.time()
+    return float(wanted)  # type: ignore[arg-type]
 
 
 def _hidden(args: dict[str, Json], tool: Tool) -> list[str]:

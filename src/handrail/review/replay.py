@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from handrail.core.admission import RETRIES_RULE
 from handrail.core.digest import Json, canonical, digest
 from handrail.core.effect import Verb
 from handrail.core.outcome import Status
@@ -43,6 +44,9 @@ WORDS_MAX = 12
 
 EFFECTS_MAX = 5
 """Effects that the sentence names; the others are counted."""
+
+VIOLATIONS_MAX = 5
+"""Violations of the last failure that are shown."""
 
 _PLAIN = re.compile(r"[\w./:@{}?+=#%&~-]+")
 
@@ -74,6 +78,8 @@ class FieldChange:
         after: Afterwards, as text; None when it would be gone.
         changed: Whether the two differ.
         quoted: Whether `after` is free text, which is shown in full among the agent's own words.
+        null: Whether the argument is null, beside something that stands there. It may be a default that the agent did
+            not send, so it does not count as a change.
     """
 
     path: str
@@ -81,6 +87,7 @@ class FieldChange:
     after: str | None
     changed: bool
     quoted: bool = False
+    null: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +229,7 @@ class Replay:
         ticket: The ticket itself.
         now_us: The store's clock.
         undo: The tool that takes the action back, None when there is none.
+        writes: Whether it would write anything; of a read there is nothing to undo.
         genuine: Whether the ticket is what the journal says was asked; if not, somebody changed the store.
     """
 
@@ -237,6 +245,7 @@ class Replay:
     ticket: Ticket
     now_us: int
     undo: str | None
+    writes: bool
     genuine: bool
 
     @property
@@ -256,7 +265,7 @@ def replay(tx: Transaction, ticket: Ticket, policy: Policy) -> Replay:
     undo = view.get("undo")
     return Replay(
         sentence(ticket),
-        tuple(_tripped(view)),
+        tuple(_tripped(tx, ticket)),
         _change(view, args, frozenset(word.where for word in words)),
         tuple(chain for chain in chains if chain.steps or chain.kind == "run"),
         max(len(resources) - RESOURCES_MAX, 0),
@@ -267,8 +276,15 @@ def replay(tx: Transaction, ticket: Ticket, policy: Policy) -> Replay:
         ticket,
         tx.now_us,
         undo if isinstance(undo, str) else None,
+        _writes(view),
         genuine(tx, ticket),
     )
+
+
+def _writes(view: Mapping[str, Json]) -> bool:
+    """Return whether the plan does anything but read; one whose effects are not known does."""
+    verbs = [_text(effect.get("verb")) for effect in _list(view.get("effects")) if isinstance(effect, dict)]
+    return not verbs or any(verb != Verb.READ.value for verb in verbs)
 
 
 def state_of(ticket: Ticket, now_us: int) -> TicketState:
@@ -320,16 +336,36 @@ def _name(text: str) -> str:
 # --- rule and change --------------------------------------------------------------------------------------------------
 
 
-def _tripped(view: Mapping[str, Json]) -> Iterator[Tripped]:
-    for finding in _list(view.get("findings")):
+def _tripped(tx: Transaction, ticket: Ticket) -> Iterator[Tripped]:
+    for finding in _list(ticket.view.get("findings")):
         if isinstance(finding, dict):
-            values = _mapping(finding.get("values"))
-            yield Tripped(
-                _text(finding.get("gate")),
-                _text(finding.get("rule")),
-                _text(finding.get("why")),
-                tuple((name, _text(value)) for name, value in values.items()),
-            )
+            values = tuple((name, _text(value)) for name, value in _mapping(finding.get("values")).items())
+            if finding.get("rule") == RETRIES_RULE:
+                values += tuple(_failure(tx, ticket))
+            yield Tripped(_text(finding.get("gate")), _text(finding.get("rule")), _text(finding.get("why")), values)
+
+
+def _failure(tx: Transaction, ticket: Ticket) -> Iterator[tuple[str, str]]:
+    """Yield how the same action failed last: same agent, tool and arguments, in whatever run."""
+    args = ticket.view.get("args")
+    for row in tx.records(Query(agent=ticket.agent, tool=ticket.tool, kinds=_LIVED, newest_first=True, limit=READ_MAX)):
+        record = row.record
+        if record.kind is not RecordKind.OUTCOME or record.status == Status.SUCCESS or row.at_us > ticket.asked_us:
+            continue
+        tried = tx.records(Query(action=record.action, kinds=(RecordKind.ATTEMPT,), limit=1))
+        if any(attempt.record.body.get("args") != args for attempt in tried):
+            continue
+        yield (
+            "last failure",
+            " ".join(part for part in (record.status, f"({record.reason})" * bool(record.reason)) if part),
+        )
+        if record.body.get("why"):
+            yield "it said", _text(record.body["why"])
+        for violation in _list(record.body.get("violations"))[:VIOLATIONS_MAX]:
+            if isinstance(violation, dict):
+                place = "/".join(_text(violation.get(name)) for name in ("check", "path") if violation.get(name))
+                yield place or "violation", _text(violation.get("why"))
+        return
 
 
 def _shown(values: Mapping[str, Json]) -> dict[str, str]:
@@ -345,14 +381,24 @@ def _change(view: Mapping[str, Json], args: Mapping[str, Json], quoted: frozense
         gone = [FieldChange(path, value, None, True) for path, value in before.items()]
         return Change(True, tuple(gone[:FIELDS_MAX]), max(len(gone) - FIELDS_MAX, 0))
     shared = before.keys() & after.keys()
+    leaves = flatten(args)
+    nulls = {path for path in shared if before[path] != after[path] and leaves.get(f"{path}#") == "null"}
     fields = [
-        FieldChange(path, before.get(path), value, before.get(path) != value, _holds_words(path, quoted))
+        FieldChange(
+            path,
+            before.get(path),
+            value,
+            before.get(path) != value and path not in nulls,
+            _holds_words(path, quoted),
+            path in nulls,
+        )
         for path, value in after.items()
     ]
     if shared:
-        fields.sort(key=lambda field: not field.changed)
+        fields.sort(key=lambda field: not (field.changed or field.null))  # what is hidden below does not differ
     untouched = len(before.keys() - after.keys()) if shared else 0
-    return Change(bool(shared), tuple(fields[:FIELDS_MAX]), max(len(fields) - FIELDS_MAX, 0), untouched)
+    seen = sorted(fields[:FIELDS_MAX], key=lambda field: (field.null, not field.changed)) if shared else fields
+    return Change(bool(shared), tuple(seen[:FIELDS_MAX]), max(len(fields) - FIELDS_MAX, 0), untouched)
 
 
 def _holds_words(path: str, words: frozenset[str]) -> bool:
@@ -377,8 +423,24 @@ _LIVED = (RecordKind.ATTEMPT, RecordKind.OUTCOME)
 
 
 def _run_chain(tx: Transaction, ticket: Ticket) -> Chain:
-    rows = tx.records(Query(run=ticket.run, kinds=_LIVED, newest_first=True, limit=READ_MAX))
-    return _chain("run", ticket.run, list(rows), ticket)
+    rows = list(tx.records(Query(run=ticket.run, kinds=_LIVED, newest_first=True, limit=READ_MAX)))
+    asked = [row.seq for row in rows if row.record.body.get("ticket") == ticket.id]
+    first = min(asked, default=None)
+
+    def led_here(row: Stored) -> bool:
+        return row.at_us <= ticket.asked_us if first is None else row.seq <= first
+
+    begun = {_attempt_key(row.record) for row in rows if row.record.kind is RecordKind.ATTEMPT and led_here(row)}
+    before = [
+        row
+        for row in rows  # an outcome belongs to its attempt, also when it came later
+        if led_here(row) or (row.record.kind is RecordKind.OUTCOME and _attempt_key(row.record) in begun)
+    ]
+    return _chain("run", ticket.run, before, ticket)
+
+
+def _attempt_key(record: Record) -> tuple[str, str]:
+    return record.action, _text(record.body.get("attempt"))
 
 
 def _resource_chain(tx: Transaction, resource: str, ticket: Ticket) -> Chain:
@@ -403,7 +465,7 @@ def steps_of(rows: Iterable[Stored], ticket: str = "") -> list[Step]:
     open_at: dict[tuple[str, str], int] = {}
     for row in rows:
         record = row.record
-        key = (record.action, _text(record.body.get("attempt")))
+        key = _attempt_key(record)
         if record.kind is RecordKind.OUTCOME and key in open_at:
             index = open_at.pop(key)
             begun = steps[index]

@@ -247,10 +247,11 @@ class MemoryTransaction:
         made = replace(call, owner=self.writer, at_us=self.now_us)
         self._put(self._store.calls, (call.run, call.call), made)
 
-    def disown(self, run: str, call: str) -> None:
+    def disown(self, run: str, call: str, action: str, attempt: int) -> None:
         """Leave a running call in doubt."""
         found = self._store.calls.get((run, call))
-        if found is not None and found.state is CallState.RUNNING:
+        same = found is not None and (found.action, found.attempt) == (action, attempt)
+        if found is not None and same and found.state is CallState.RUNNING:
             self._put(self._store.calls, (run, call), replace(found, owner=""))
             self._store.crashed = True
 

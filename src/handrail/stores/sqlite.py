@@ -517,9 +517,9 @@ class SqliteTransaction:
         """Return whether the writer of an intent lives."""
         return self._store.alive(owner)
 
-    def disown(self, run: str, call: str) -> None:
+    def disown(self, run: str, call: str, action: str, attempt: int) -> None:
         """Leave a running call in doubt."""
-        self.connection.execute(SQL["disown"], (run, call))
+        self.connection.execute(SQL["disown"], (run, call, action, attempt))
 
     def drop_call(self, run: str, call: str) -> None:
         """Forget one call."""

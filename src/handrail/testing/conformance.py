@@ -227,12 +227,15 @@ def keeps_calls(store: Store) -> None:
 def leaves_a_call_in_doubt_when_told(store: Store) -> None:
     """A disowned intent is in doubt although its process lives; an ended call cannot be disowned."""
     store.transact(lambda tx: tx.put_call(_call(call="other")))
-    store.transact(lambda tx: tx.disown("run", "other"))
+    store.transact(lambda tx: tx.disown("run", "other", "action", 0))
     found = store.read(lambda tx: tx.facts(NEED)).doubtful
     assert found is not None
     assert found.in_doubt
+    store.transact(lambda tx: tx.put_call(_call(call="other", attempt=1)))
+    store.transact(lambda tx: tx.disown("run", "other", "action", 0))
+    assert store.read(lambda tx: tx.facts(NEED)).doubtful is None, "a later attempt is another one"
     store.transact(lambda tx: tx.put_call(_call(call="other", state=CallState.DONE)))
-    store.transact(lambda tx: tx.disown("run", "other"))
+    store.transact(lambda tx: tx.disown("run", "other", "action", 0))
     assert store.read(lambda tx: tx.facts(NEED)).doubtful is None
 
 

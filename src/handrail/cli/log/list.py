@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 POLL_S = 0.5
 LIMIT_MAX = 100_000
 EFFECT_CHARS = 60
+NARROW_CHARS = 100
+"""A narrower terminal is not shown the year of a row and its kind; `log show` has both."""
 
 
 class Wanted(StrEnum):
@@ -108,7 +110,7 @@ def print_rows(
         follow: Whether more rows will come, which have to fit under the same headings.
     """
     from handrail.cli.forms import record_form
-    from handrail.cli.output import Column, cell, emit, table
+    from handrail.cli.output import Column, console, emit, table
 
     if as_json:
         for row in rows:
@@ -116,25 +118,28 @@ def print_rows(
         return None
     if not rows:
         return layout
-    wide = (16, 21, 17, 16, 8) if follow else (0, 0, 0, 0, 0)
+    screen = console(wide=True)
+    narrow = screen.width < NARROW_CHARS
+    wide = (16, 21, 17, 16) if follow else (0, 0, 0, 0)
     columns = [Column("time (UTC)", whole=True), Column("action", whole=True, chars=23 if follow else 0)]
     columns += [Column("tool", whole=True, spill=1, chars=wide[0]), Column("status", whole=True, chars=wide[1])]
-    columns += [Column("reason", whole=True, spill=2, chars=wide[2]), Column("agent", spill=3, chars=wide[3])]
-    columns += [Column("effect", spill=4, chars=wide[3]), Column("kind", whole=True, spill=5, chars=wide[4])]
+    columns += [Column("reason", whole=True, spill=2, chars=0 if narrow else wide[2])]
+    columns += [Column("effect", spill=4, chars=wide[3]), Column("agent", spill=3, chars=wide[3])]
+    columns += [] if narrow else [Column("kind", whole=True, spill=5, chars=8)]
     columns += [Column("run", spill=6)]
-    return table(columns, [_row(row, cell) for row in rows], heading=layout is None, layout=layout)
+    return table(columns, [_row(row, narrow=narrow) for row in rows], heading=layout is None, layout=layout)
 
 
-def _row(row: Stored, cell: Callable[..., Text]) -> list[Text]:
-    from handrail.cli.output import moment, plain
+def _row(row: Stored, *, narrow: bool) -> list[Text]:
+    from handrail.cli.output import cell, moment, plain
     from handrail.cli.styles import status_of, style_of
 
     record = row.record
     status = status_of(row)
     return [
-        plain(moment(row.at_us)), cell(record.action, max_chars=40), cell(record.tool),
-        cell(status, style_of(status)), cell(record.reason), cell(record.agent), cell(effect_of(row)),
-        plain(record.kind.value), cell(record.run, max_chars=40),
+        plain(moment(row.at_us)[5 if narrow else 0 :]), cell(record.action, max_chars=40), cell(record.tool),
+        cell(status, style_of(status)), cell(record.reason), cell(effect_of(row), max_chars=EFFECT_CHARS), cell(record.agent),
+        *(() if narrow else (plain(record.kind.value),)), cell(record.run, max_chars=40),
     ]  # fmt: skip
 
 
@@ -146,8 +151,8 @@ def effect_of(row: Stored) -> str:
     if record.kind == "review":
         return str(record.body.get("ticket") or record.body.get("grant") or record.resource)
     if record.reason == "alert_failed":
-        return f"{record.body.get('alert')} to {record.body.get('target')}"[:EFFECT_CHARS]
+        return f"{record.body.get('alert')} to {record.body.get('target')}"
     if record.kind == "event":
         told = (record.body.get(name) for name in ("reviewer", "by", "why", "alert", "target"))
-        return ": ".join(str(value) for value in told if value)[:EFFECT_CHARS]
+        return ": ".join(str(value) for value in told if value)
     return "; ".join(effects_of(record))

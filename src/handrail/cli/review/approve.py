@@ -33,9 +33,9 @@ def approve(
     With --remember, calls like this one are approved in advance, for a while. Arguments must be the same as the
     ticket's, unless a pattern lets them differ: --pattern 'args.id=lead-*'
     """
-    from handrail.cli.forms import grant_form, ticket_form
+    from handrail.cli.forms import grant_form, pattern_of, ticket_form
     from handrail.cli.output import emit, line, moment, say, span
-    from handrail.cli.people import ask_secret, enrolled, may_decide, reviewer_named
+    from handrail.cli.people import ask_secret, enrolled, grantable, may_decide, reviewer_named
     from handrail.cli.session import opened
     from handrail.core.text import safe
     from handrail.review import decide
@@ -46,8 +46,10 @@ def approve(
         store, policy = session.store, session.policy
         asked = store.read(lambda tx: decide.find(tx, ticket))
         name = reviewer_named(policy, reviewer)
-        enrolled(store, policy, name)
         store.read(lambda tx: may_decide(tx, asked, policy, name))
+        enrolled(store, policy, name)
+        if wanted is not None:
+            grantable(asked, wanted)
         if not secret_stdin:
             say(f"{asked.id}: {sentence(asked)}")
         secret = ask_secret(f"Secret of {safe(name)}, to approve {asked.id}: ", stdin=secret_stdin)
@@ -68,7 +70,7 @@ def approve(
             f"Granted {granted.id}: {granted.uses_max} further uses until {moment(granted.until_us)} UTC, "
             f"as long as the policy stays the same. Take it back: handrail review revoke {granted.id}"
         )
-        for path, glob in granted.pattern.items():
+        for path, glob in pattern_of(granted).items():
             line(f"  args.{safe(path)} like {safe(glob)}")
 
 

@@ -29,8 +29,8 @@ def deny(
         store, policy = session.store, session.policy
         asked = store.read(lambda tx: decide.find(tx, ticket))
         name = reviewer_named(policy, reviewer)
-        enrolled(store, policy, name)
         store.read(lambda tx: may_decide(tx, asked, policy, name))
+        enrolled(store, policy, name)
         if not secret_stdin:
             say(f"{asked.id}: {sentence(asked)}")
         secret = ask_secret(f"Secret of {safe(name)}, to deny {asked.id}: ", stdin=secret_stdin)

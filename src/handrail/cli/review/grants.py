@@ -12,7 +12,7 @@ def grants(
     every: Annotated[bool, typer.Option("--all", help="Used-up, ended and revoked ones too.")] = False,
 ) -> None:
     """List what is approved in advance, newest first."""
-    from handrail.cli.forms import grant_form
+    from handrail.cli.forms import grant_form, pattern_of
     from handrail.cli.output import Column, cell, emit, moment, plain, say, table
     from handrail.cli.session import opened
 
@@ -39,7 +39,7 @@ def grants(
         return
     rows = []
     for grant, why in told:
-        pattern = ", ".join(f"{path}={glob}" for path, glob in grant.pattern.items())
+        pattern = ", ".join(f"{path}={glob}" for path, glob in pattern_of(grant).items())
         row = [
             plain(grant.id, "bold"),
             plain(why),

@@ -36,7 +36,12 @@ def list_tickets(
         row = [plain(ticket.id, "bold"), plain(f"{span(now_us - ticket.asked_us)} ago"), plain(left)]
         row += [plain(sentence(ticket)), cell(", ".join(ticket.rules)), cell(ticket.run, max_chars=40), cell(ticket.by)]
         rows.append(row)
-    columns = [Column("ticket", whole=True), Column("asked", whole=True), Column("state", whole=True), Column("what")]
+    columns = [
+        Column("ticket", whole=True),
+        Column("asked", whole=True),
+        Column("state", whole=True),
+        Column("what", chars=40),
+    ]
     columns += [Column("rules", spill=1), Column("run", spill=3), Column("decided by", spill=2)]
     table(columns, rows)
     if len(tickets) >= 1_000:

@@ -73,6 +73,9 @@ def _change(told: Replay) -> None:
         line(f"  … and {count(change.hidden, 'more field')}.")
     if change.untouched:
         line(f"  {count(change.untouched, 'other field')} of what is there now, which the arguments do not name.")
+    if not told.writes:
+        line("  It only reads: there is nothing to undo.")
+        return
     undo = f"with {safe(told.undo)}" if told.undo else "NO: this cannot be taken back by Handrail"
     line(f"  Can it be undone? {'Yes, ' if told.undo else ''}{undo}.")
 
@@ -84,6 +87,10 @@ def _fields(change: Change) -> tuple[list[Column], list[list[Text]]]:
     columns = [Column("", whole=True), Column("field"), Column("before"), Column("after")]
     rows = []
     for field in change.fields:
+        if field.null:
+            null = plain("(null)", "dim").append(" sent as null or left out", "dim")
+            rows.append([plain("? ", "dim"), cell(field.path, "dim"), _value(field.before or ""), null])
+            continue
         before = plain("(not there)", "dim") if field.before is None else _value(field.before)
         after = plain("(gone)", "red") if field.after is None else _after(field.after, quoted=field.quoted)
         mark = "* " if field.changed else "= "

@@ -9,6 +9,7 @@ def list_reviewers(ctx: typer.Context) -> None:
     """List who may decide, and whether they can yet."""
     from handrail.cli.output import Column, cell, emit, moment, plain, rfc3339, say, table
     from handrail.cli.session import opened
+    from handrail.core.text import safe
 
     with opened(ctx) as session:
         people = {person.name: person for person in session.store.read(lambda tx: tx.reviewers())}
@@ -35,7 +36,7 @@ def list_reviewers(ctx: typer.Context) -> None:
         return
     rows = []
     for name in names:
-        state = "can decide" if name in people else "has no secret yet: handrail reviewer add"
+        state = "can decide" if name in people else f"has no secret yet: handrail reviewer add {safe(name)}"
         if name not in session.policy.reviewers:
             state = "not in the policy any more: cannot decide"
         rows.append([cell(name), plain(state), plain(moment(people[name].added_us) if name in people else "")])

@@ -49,7 +49,7 @@ INSERT OR REPLACE INTO calls
 (run, call, action, agent, tool, key, state, attempt, owner, ticket, status, reason, why, result, at_us, durable)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 -- name: disown
-UPDATE calls SET owner = '' WHERE run = ? AND call = ? AND state = 'running'
+UPDATE calls SET owner = '' WHERE run = ? AND call = ? AND action = ? AND attempt = ? AND state = 'running'
 -- name: drop_call
 DELETE FROM calls WHERE run = ? AND call = ?
 
