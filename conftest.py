@@ -37,5 +37,8 @@ def leave(namespace):
 
 
 pytest_collect_file = Sybil(
-    parsers=[PolicyParser(), PythonCodeBlockParser()], patterns=["README.md", "docs/*.md", "docs/gates/*.md"], setup=enter, teardown=leave
+    parsers=[PolicyParser(), PythonCodeBlockParser()],
+    patterns=["README.md", "docs/*.md", "docs/gates/*.md"],
+    setup=enter,
+    teardown=leave,
 ).pytest()

@@ -16,7 +16,7 @@ TREES = {path.relative_to(SOURCE).as_posix(): ast.parse(path.read_text(encoding=
 FILE_LINES_MAX = 600
 FUNCTION_LINES_MAX = 70
 
-LONG_FILES: dict[str, int] = {"stores/sqlite.py": 667}
+LONG_FILES: dict[str, int] = {}
 """Files above the limit, with today's lines. A number may only become smaller."""
 
 LONG_FUNCTIONS: dict[str, int] = {}
@@ -32,6 +32,7 @@ SAME_NAMES = {
 """Public class names defined twice, and why."""
 
 ELSEWHERE = {
+    "stores/sqlite_transaction.py": "stores/test_sqlite.py and the conformance suite",
     "__main__.py": "cli/test_real.py runs it",
     "alerts/_http.py": "alerts/test_http.py",
     "cli/alert/test.py": "cli/test_others.py",

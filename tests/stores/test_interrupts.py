@@ -180,7 +180,7 @@ def test_a_storm_of_signals(writer, path, monkeypatch):
         signal.signal(signal.SIGALRM, signal.SIG_IGN)
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-    assert interrupts > 300
+    assert interrupts > 20
     assert writer.run(insert("afterwards"), durable=False) == "afterwards"
     others_can_write(path)
     assert count(path, "of another process") == 1

@@ -235,7 +235,7 @@ def test_facts_are_one_statement(store):
 
 def test_facts_use_indexes(store):
     """No part of that statement scans a table."""
-    from handrail.stores.sqlite import _facts_sql
+    from handrail.stores.sqlite_transaction import _facts_sql
 
     plan = store.read(
         lambda tx: tx.connection.execute(f"EXPLAIN QUERY PLAN {_facts_sql(2, 3, True)}", ("x",) * 12).fetchall()

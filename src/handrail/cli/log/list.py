@@ -138,7 +138,8 @@ def _row(row: Stored, *, narrow: bool) -> list[Text]:
     status = status_of(row)
     return [
         plain(moment(row.at_us)[5 if narrow else 0 :]), cell(record.action, max_chars=40), cell(record.tool),
-        cell(status, style_of(status)), cell(record.reason), cell(effect_of(row), max_chars=EFFECT_CHARS), cell(record.agent),
+        cell(status, style_of(status)), cell(record.reason), cell(effect_of(row), max_chars=EFFECT_CHARS),
+        cell(record.agent),
         *(() if narrow else (plain(record.kind.value),)), cell(record.run, max_chars=40),
     ]  # fmt: skip
 
