@@ -6,7 +6,7 @@ from handrail.core.record import RecordKind
 from handrail.core.store import Query
 from handrail.core.text import safe
 from handrail.doctor.exam import Exam
-from handrail.doctor.finding import Finding, count, ok, warning
+from handrail.doctor.finding import Finding, ok, warning
 from handrail.doctor.journal_rows import newest
 
 ATTEMPTS_MAX = 20_000
@@ -24,7 +24,7 @@ def check(exam: Exam) -> Finding:
     seen = exam.store.read(lambda tx: {row.record.tool for row in tx.records(query)})
     unseen = [name for name in declared if name not in seen]
     if not unseen:
-        return ok(f"All {count(len(declared), 'declared tool')} were seen to pass through.")
+        return ok(f"Every declared tool ({len(declared)}) was seen to pass through.")
     where = f" in the newest {ATTEMPTS_MAX:,} rows" if after else ""
     who = (
         "No declared tool was"
