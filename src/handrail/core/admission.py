@@ -278,8 +278,8 @@ def _body(case: Case, decision: Decision) -> dict[str, Json]:
     body["call"] = action.call
     body["attempt"] = case.attempt
     if case.effects:
-        body["effects"] = [effect.to_json() for effect in case.effects]
-    body["decision"] = decision.verdict.value
+        body["effects"] = [effect.told() for effect in case.effects]
+    body["decision"] = decision.verdict
     if decision.findings:
         body["findings"] = [finding.to_json() for finding in decision.findings]
     if case.invalid:

@@ -57,8 +57,14 @@ class Effect(NamedTuple):
         """Whether the effect changes anything."""
         return self.verb is not Verb.READ
 
+    def told(self) -> dict[str, Json]:
+        """Return the effect as the journal keeps it: what is not known is left out."""
+        if self.zone is None and self.to is None and self.amount is None and not self.labels:
+            return {"verb": self.verb, "resource": self.resource}
+        return {name: value for name, value in self.to_json().items() if value is not None and value != []}
+
     def to_json(self) -> dict[str, Json]:
-        """Return the effect as the journal, digests and rules see it."""
+        """Return the effect as digests and rules see it: every member, known or not."""
         return {
             "verb": self.verb.value,
             "resource": self.resource,

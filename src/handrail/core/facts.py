@@ -154,4 +154,4 @@ class Facts(NamedTuple):
     @property
     def recent_failures(self) -> int:
         """Failures that still count: the last one is younger than the retry window."""
-        return self.failures if self.now_us - self.failed_us < RETRY_WINDOW_US else 0
+        return self.failures if self.failures and self.now_us - self.failed_us < RETRY_WINDOW_US else 0

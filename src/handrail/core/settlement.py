@@ -64,7 +64,7 @@ def settle(tx: Transaction, command: Settle, policy: Policy, learned: Learned = 
 def _bind(command: Settle, tool: Tool | None) -> tuple[Outcome, tuple[Effect, ...]]:
     """Read from the result which resource an action made. What cannot be told is a person's to find out."""
     outcome, effects = command.outcome, command.go.effects
-    if outcome.status is not Status.SUCCESS or tool is None or all(e.bound for e in effects):
+    if outcome.status is not Status.SUCCESS or tool is None or not _unbound(effects):
         return outcome, effects
     action = command.go.action
     try:
@@ -82,6 +82,13 @@ def _exhausted(outcome: Outcome) -> Outcome:
     """Name an attempt that no retry follows by what it was; the next admission asks a person."""
     failed = Status.FAILED if outcome.reason is Reason.ERROR else Status.FAILED_VALIDATION
     return outcome._replace(status=failed)
+
+
+def _unbound(effects: tuple[Effect, ...]) -> bool:
+    for effect in effects:  # noqa: SIM110 (on the path of every call, where a generator costs more than the test)
+        if not effect.bound:
+            return True
+    return False
 
 
 _COUNTED = frozenset({Status.RETRY, Status.FAILED, Status.FAILED_VALIDATION})

@@ -53,7 +53,8 @@ async def drive(flow: Life, host: Host, body: Body) -> Outcome:
             if go is not None:
                 host.lose(go)
             raise
-        go = begun(command, answer, go)
+        if type(command) is not Invoke:  # which neither begins nor ends anything
+            go = begun(command, answer, go)
         try:
             command = flow.send(answer)
         except StopIteration as stop:
