@@ -372,3 +372,22 @@ def test_a_gate_that_gives_no_answer_denies(hr):
     get = hr.tool("get")(lambda id: 1)
     with hr.run("bot"), pytest.raises(handrail.Denied, match="silent"):
         get("1")
+
+
+def test_attempts_while_held_keep_the_count(hr):
+    """Retries are forgotten after ten minutes without an attempt, not after ten minutes of hammering."""
+    sent = []
+
+    @hr.tool("pay")
+    def pay(id: str) -> None:
+        sent.append(id)
+        raise OSError("away")
+
+    for _ in range(60):
+        hr.store._clock_us.forward(60)
+        with hr.run("bot"), pytest.raises((OSError, handrail.ReviewRequired)):
+            pay("1")
+    assert len(sent) == 4
+    hr.store._clock_us.forward(601)
+    with hr.run("bot"), pytest.raises(OSError):
+        pay("1")

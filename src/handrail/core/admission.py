@@ -520,6 +520,8 @@ def _hold(tx: Transaction, case: Case, decision: Decision, ticket: Ticket, *, op
     )
     body = _body(case, decision)
     body["ticket"] = ticket.id
+    if any(finding.rule == RETRIES_RULE for finding in decision.decisive):
+        tx.put_failures(case.action.key, case.facts.failures)  # an attempt, though held: the window goes on from here
     tx.append(_record(case, body, Status.HUMAN_REVIEW_REQUIRED, reason))
     if case.action.keep:
         tx.put_call(_row(case, CallState.HELD))
