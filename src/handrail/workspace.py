@@ -200,7 +200,7 @@ class Guarded:
     def call(self, proposal: Proposal, args: tuple[object, ...], kwargs: dict[str, object]) -> Callable[[], object]:
         """Return the call itself. What runs is what was decided: arguments changed meanwhile are refused."""
         function, decided = self.function, proposal.action.args
-        if _SCALARS.issuperset(map(type, args)) and _SCALARS.issuperset(map(type, kwargs.values())):
+        if _SCALARS.issuperset(map(type, args)) and (not kwargs or _SCALARS.issuperset(map(type, kwargs.values()))):
             return lambda: function(*args, **kwargs)
 
         def unchanged() -> object:
