@@ -274,7 +274,7 @@ def _body(case: Case, decision: Decision) -> dict[str, Json]:
     scope: dict[str, Json] = {"args": dict(action.args)}
     if case.before is not None:
         scope["before"] = case.before
-    body: dict[str, Json] = dict(scope if tool is None else tool.redact(scope))
+    body = dict(tool.redact(scope)) if tool is not None and tool.secrets else scope
     body["call"] = action.call
     body["attempt"] = case.attempt
     if case.effects:

@@ -71,7 +71,8 @@ def life(proposal: Proposal) -> Life:
             wait_s -= yield from _ask(float, Await(admitted.ticket.id, wait_s))
             continue
         settlement = yield from _execute(tool, admitted, before)
-        settled = yield from _ask(Settled, settlement)
+        settled = yield settlement
+        assert isinstance(settled, Settled)
         end = settled.outcome
         if settlement.outcome.status is not Status.RETRY:
             return end
@@ -109,7 +110,8 @@ def _admit(proposal: Proposal, last: Go | None) -> Generator[Command, Answer, tu
             settled = yield from _ask(Settled, Settle(first, refusal))
             return Ended(settled.outcome), None
         before = seen.value
-    admitted = yield from _ask_admit(Admit(action, attempt, True, before, proposal.invalid, ticket))
+    admitted = yield Admit(action, attempt, True, before, proposal.invalid, ticket)
+    assert isinstance(admitted, (Go, Held, Ended))
     return admitted, before
 
 
