@@ -391,3 +391,15 @@ def test_attempts_while_held_keep_the_count(hr):
     hr.store._clock_us.forward(601)
     with hr.run("bot"), pytest.raises(OSError):
         pay("1")
+
+
+def test_a_reviewer_sees_one_effect_and_every_zone_that_it_touches(hr):
+    """What stands in production and is said to enter staging is told as one effect, with both zones."""
+    from handrail.review.replay import sentence
+
+    run = hr.tool("run")(lambda a, env=None: None)
+    hr.store.transact(lambda tx: tx.put_zone("file/p", "production"))
+    ticket = hr.store.read(lambda tx, id=asks(hr, lambda: run("p", "stage")).ticket: tx.ticket(id))
+    assert sentence(ticket) == (
+        "bot wants to execute file/p in zone staging (what stands in zone production) with run."
+    )

@@ -278,7 +278,7 @@ def _body(case: Case, decision: Decision) -> dict[str, Json]:
     body["call"] = action.call
     body["attempt"] = case.attempt
     if case.effects:
-        body["effects"] = [effect.told() for effect in case.effects]
+        body["effects"] = _told(case)
     body["decision"] = decision.verdict
     if decision.findings:
         body["findings"] = [finding.to_json() for finding in decision.findings]
@@ -287,6 +287,22 @@ def _body(case: Case, decision: Decision) -> dict[str, Json]:
     if action.parent is not None:
         body["parent"] = action.parent
     return body
+
+
+def _told(case: Case) -> list[Json]:
+    """Return the effects as they are stated, each with the other zones that it touches."""
+    if len(case.effects) == len(case.stated):
+        return [effect.told() for effect in case.stated]
+    told: list[Json] = []
+    for effect in case.stated or case.effects:
+        also: list[Json] = [
+            view.zone
+            for view in case.effects
+            if (view.verb, view.resource, view.to) == (effect.verb, effect.resource, effect.to)
+            and view.zone not in (None, effect.zone)
+        ]
+        told.append({**effect.told(), "stands_in": also} if also and case.stated else effect.told())
+    return told
 
 
 def _record(case: Case, body: dict[str, Json], status: str = "", reason: str = "") -> Record:

@@ -325,7 +325,8 @@ def _wish(effect: Mapping[str, Json]) -> str:
         wish += f" (amount {_name(_text(effect['amount']))})"
     if effect.get("zone"):
         wish += f" in zone {_name(_text(effect['zone']))}"
-    return wish
+    also = [_name(_text(zone)) for zone in _list(effect.get("stands_in"))]
+    return f"{wish} (what stands in zone {', '.join(also)})" if also else wish
 
 
 def _name(text: str) -> str:
