@@ -399,7 +399,8 @@ def test_a_reviewer_sees_one_effect_and_every_zone_that_it_touches(hr):
 
     run = hr.tool("run")(lambda a, env=None: None)
     hr.store.transact(lambda tx: tx.put_zone("file/p", "production"))
-    ticket = hr.store.read(lambda tx, id=asks(hr, lambda: run("p", "stage")).ticket: tx.ticket(id))
+    id = asks(hr, lambda: run("p", "stage")).ticket
+    ticket = hr.store.read(lambda tx: tx.ticket(id))
     assert sentence(ticket) == (
         "bot wants to execute file/p in zone staging (what stands in zone production) with run."
     )
