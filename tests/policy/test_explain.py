@@ -67,3 +67,12 @@ def test_rules_of_an_action_whose_effects_cannot_be_told(policy_of):
         ("image", None, None, "Its effects cannot be told."),
         ("any", None, None, "Its effects cannot be told."),
     ]
+
+
+def test_every_zone_that_is_touched_is_explained(policy_of):
+    """What stands in production and says it enters staging is explained as it is decided: for both zones."""
+    policy = policy_of(TOOLS, RULES)
+    facts = Facts(1, resources={"a/x": Resource("production")})
+    why = explain(policy, "bot", "t", {"id": "x", "env": "staging"}, default_gates(), facts=facts)
+    assert [effect.zone for effect in why.effects] == ["staging", "production"]
+    assert [(one.effect, one.holds) for one in why.considered if one.rule == "prod"] == [(0, False), (1, True)]

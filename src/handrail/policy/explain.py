@@ -88,6 +88,7 @@ def explain(
     declared, unknown = proposed.tool, proposed.unknown
     known = Facts(now_us=0) if facts is None else facts
     effects = tuple(admission.remembered(effect, known) for effect in proposed.effects)
+    seen = tuple(view for effect in effects for view in admission.in_every_zone(effect, known))
     contract = policy.contracts.get(tool)
     invalid = () if contract is None else contract(dict(args))
     planned = declared is None or declared.before is None or before is not None
@@ -95,17 +96,18 @@ def explain(
         action,
         policy.agent(agent),
         declared,
-        effects,
+        seen,
         known,
         policy,
         invalid=invalid,
         unknown=unknown,
         before=before,
         planned=planned,
+        stated=effects,
     )
     decision = admission.decide(gates, case)
     considered = tuple(one for rule in policy.rules for one in _consider(rule, case))
-    return Explanation(decision, effects, unknown, invalid, considered, policy.hash)
+    return Explanation(decision, seen, unknown, invalid, considered, policy.hash)
 
 
 def _consider(rule: Rule, case: Case) -> list[Considered]:
