@@ -23,7 +23,7 @@ def test_failures_are_forgotten(age_us, counted):
 
 def test_nothing_is_known_of_a_new_resource():
     """No zone, no labels, no refusals."""
-    assert (UNKNOWN_RESOURCE.zone, UNKNOWN_RESOURCE.labels, UNKNOWN_RESOURCE.denials) == (None, frozenset(), ())
+    assert (UNKNOWN_RESOURCE.zone, UNKNOWN_RESOURCE.labels, UNKNOWN_RESOURCE.denials) == (None, {}, ())
 
 
 def test_default_resources_cannot_be_changed():

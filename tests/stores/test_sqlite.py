@@ -238,11 +238,13 @@ def test_facts_use_indexes(store):
     from handrail.stores.sqlite_transaction import _facts_sql
 
     plan = store.read(
-        lambda tx: tx.connection.execute(f"EXPLAIN QUERY PLAN {_facts_sql(2, 3, True)}", ("x",) * 12).fetchall()
+        lambda tx: tx.connection.execute(
+            f"EXPLAIN QUERY PLAN {_facts_sql(2, 3, True, 1, 2, 2)}", ("x",) * 31
+        ).fetchall()
     )
     details = [row[3] for row in plan]
     assert details
-    assert not [detail for detail in details if detail.startswith("SCAN")]
+    assert not [detail for detail in details if detail.startswith("SCAN") and "subquery" not in detail]
 
 
 def fork_child(store, answer):

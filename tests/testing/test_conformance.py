@@ -78,6 +78,28 @@ class NoShape(MemoryTransaction):
         return None
 
 
+class NoLabels(MemoryTransaction):
+    def put_label(self, resource, label):
+        """Forget it."""
+
+
+class NoMarks(MemoryTransaction):
+    def put_mark(self, key, until_us):
+        """Forget it."""
+
+
+class EqualAmountsOnce(MemoryTransaction):
+    def add_tally(self, key, bucket, amount, until_us):
+        old = self._store.tallied.get(key, {}).get(bucket)
+        if old is None or old[0] != amount:
+            super().add_tally(key, bucket, amount, until_us)
+
+
+class NothingBelow(MemoryTransaction):
+    def facts(self, need):
+        return super().facts(need._replace(trees=()))
+
+
 class OldTickets(MemoryTransaction):
     def put_ticket(self, ticket):
         if self.ticket(ticket.id) is None:
@@ -86,7 +108,23 @@ class OldTickets(MemoryTransaction):
 
 @pytest.mark.parametrize(
     "broken",
-    [NoUndo, NoFailures, NoDenials, NoLatch, NoDisown, NoOrder, NoDrop, NoDemotion, NoGrants, NoShape, OldTickets],
+    [
+        NoUndo,
+        NoFailures,
+        NoDenials,
+        NoLatch,
+        NoDisown,
+        NoOrder,
+        NoDrop,
+        NoDemotion,
+        NoGrants,
+        NoShape,
+        OldTickets,
+        NoLabels,
+        NoMarks,
+        EqualAmountsOnce,
+        NothingBelow,
+    ],
     ids=lambda kind: kind.__name__,
 )
 def test_a_broken_transaction_is_found(monkeypatch, broken):

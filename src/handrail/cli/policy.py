@@ -177,7 +177,7 @@ def _facts(
     facts = Facts(0) if store is None else store.read(lambda tx: tx.facts(need))
     if zone is None:
         return facts
-    stands = {name: replace(facts.resources.get(name, UNKNOWN_RESOURCE), zone=zone) for name in need.resources}
+    stands = {name: facts.resources.get(name, UNKNOWN_RESOURCE)._replace(zone=zone) for name in need.resources}
     return facts._replace(resources={**facts.resources, **stands})
 
 

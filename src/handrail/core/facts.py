@@ -73,22 +73,24 @@ class Call:
         return self.state is CallState.RUNNING and not self.alive
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(NamedTuple):
     """What is remembered of a resource.
 
     Attributes:
         zone: The zone it was last seen in; None when unknown.
-        labels: Labels that stick to it.
+        labels: Labels that stick to it, each with when it was put last, microseconds since the epoch.
         denials: (verb, rule) of remembered refusals for the asking agent's lineage.
     """
 
     zone: str | None = None
-    labels: frozenset[str] = frozenset()
+    labels: Mapping[str, int] = MappingProxyType({})
     denials: tuple[tuple[str, str], ...] = ()
 
 
 UNKNOWN_RESOURCE = Resource()
+
+TREE_MAX = 100
+"""Ids below one resource that a decision looks at; where more are remembered, it asks a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,9 @@ class Need(NamedTuple):
         lineage: The agent and its ancestors, root first.
         resources: Normalised resource ids.
         doubt: Whether to look for a write with the same action key whose owner died.
+        trees: Beginnings of resource ids; what is remembered of ids that start so counts as well.
+        marks: Keys of marks.
+        tallies: Keys of tallies, each with the first bucket that counts.
     """
 
     run: str
@@ -126,6 +131,9 @@ class Need(NamedTuple):
     lineage: tuple[str, ...]
     resources: tuple[str, ...] = ()
     doubt: bool = True
+    trees: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
+    tallies: tuple[tuple[str, int], ...] = ()
 
 
 class Facts(NamedTuple):
@@ -139,7 +147,10 @@ class Facts(NamedTuple):
         failed_us: When it last failed.
         latches: Stops that hold for the agent or an ancestor.
         access: A demotion that lowers the agent's access, if any.
-        resources: What is remembered, by resource id.
+        resources: What is remembered, by resource id. Of a tree where more than `TREE_MAX` ids are remembered, more
+            than `TREE_MAX` are told, though not all: nobody can look at so many.
+        marks: When each mark was set last, microseconds since the epoch; keys never set are absent.
+        sums: Sum of each tally over the buckets that count; keys without any are absent.
     """
 
     now_us: int
@@ -150,6 +161,8 @@ class Facts(NamedTuple):
     latches: tuple[Latch, ...] = ()
     access: Access | None = None
     resources: Mapping[str, Resource] = MappingProxyType({})
+    marks: Mapping[str, int] = MappingProxyType({})
+    sums: Mapping[str, int] = MappingProxyType({})
 
     @property
     def recent_failures(self) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
-from handrail.core.facts import Call, Facts, Latch, Need
+from handrail.core.facts import Call, Facts, Latch, Need, Resource
 from handrail.core.record import Record, Stored
 from handrail.core.ticket import Grant, Reviewer, Ticket, TicketState
 from handrail.core.tool import Access
@@ -127,6 +127,41 @@ class Transaction(Protocol):
 
     def put_zone(self, resource: str, zone: str) -> None:
         """Remember the zone that a resource stands in."""
+        ...
+
+    def resource(self, resource: str) -> Resource:
+        """Return the zone and the labels of a resource (not the refusals, which belong to a lineage)."""
+        ...
+
+    def put_label(self, resource: str, label: str) -> None:
+        """Put a label on a resource, now."""
+        ...
+
+    def drop_labels(self, resource: str, labels: tuple[str, ...]) -> int:
+        """Take labels off a resource; return how many were there."""
+        ...
+
+    def put_mark(self, key: str, until_us: int) -> None:
+        """Note that something happened now; nobody asks for it after `until_us` (0: it never ends)."""
+        ...
+
+    def drop_mark(self, key: str) -> bool:
+        """Forget a mark; return whether there was one."""
+        ...
+
+    def marks(self, prefix: str) -> dict[str, int]:
+        """Return every mark whose key starts with `prefix`, with when it was set; for people, not for decisions."""
+        ...
+
+    def add_tally(self, key: str, bucket: int, amount: int, until_us: int) -> None:
+        """Add to one bucket of a tally; nobody asks for that bucket after `until_us` (0: it never ends).
+
+        Args:
+            key: The tally.
+            bucket: Number of the bucket.
+            amount: What to add, may be negative to take back what was added before.
+            until_us: When the bucket no longer counts, microseconds since the epoch.
+        """
         ...
 
     def put_denial(self, denial: Denial) -> None:
@@ -252,6 +287,8 @@ class Store(Protocol):
 
     def prune(self, before_us: int) -> int:
         """Remove the bodies of rows older than `before_us` whose action has ended; return how many.
+
+        Marks and tallies that nobody asks for any more go as well.
 
         Anchors stay, and so does what the reviews of runs with a pending ticket say: verification needs them.
         """

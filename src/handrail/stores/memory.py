@@ -5,13 +5,14 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, MutableMapping
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from handrail.core.facts import Call, CallState, Facts, Latch, Need, Resource
+from handrail.core.facts import TREE_MAX, Call, CallState, Facts, Latch, Need, Resource
 from handrail.core.record import Record, RecordKind, Stored
 from handrail.core.store import Denial, Query, Step, Transaction, Verification
 from handrail.core.ticket import Grant, Reviewer, Ticket, TicketState
@@ -48,7 +49,11 @@ class MemoryStore:
         self.calls: dict[tuple[str, str], Call] = {}
         self.failures: dict[str, tuple[int, int]] = {}
         self.zones: dict[str, str] = {}
-        self.denials: dict[tuple[str, str, str], Denial] = {}
+        self.labels: dict[str, dict[str, int]] = {}
+        self.marked: dict[str, tuple[int, int]] = {}
+        self.tallied: dict[str, dict[int, tuple[int, int]]] = {}
+        self.denials: dict[str, dict[tuple[str, str], Denial]] = {}
+        self.names: list[str] = []
         self.stops: dict[str, Latch] = {}
         self.demotions: dict[str, Access] = {}
         self.asked: dict[str, Ticket] = {}
@@ -114,6 +119,12 @@ class MemoryStore:
             if row[3] < until_us and row[12] is not None and row[5] not in running and not kept:
                 self.rows[index] = (*row[:12], None, *row[13:])
                 count += 1
+        self.marked = {key: held for key, held in self.marked.items() if not 0 < held[1] < tx.now_us}
+        for key, buckets in tuple(self.tallied.items()):
+            left = {number: held for number, held in buckets.items() if not 0 < held[1] < tx.now_us}
+            self.tallied[key] = left
+            if not left:
+                del self.tallied[key]
         if count:
             tx.append(pruned(until_us, count))
         return count
@@ -186,8 +197,18 @@ class MemoryTransaction:
             failed_us,
             tuple(store.stops[name] for name in need.lineage if name in store.stops) if store.stops else (),
             store.demotions.get(need.lineage[-1]) if store.demotions else None,
-            self._resources(need.resources, root) if store.zones or store.denials else {},
+            self._resources(need, root) if store.zones or store.denials or store.labels else {},
+            {key: store.marked[key][0] for key in need.marks if key in store.marked} if need.marks else {},
+            self._sums(need.tallies) if need.tallies else {},
         )
+
+    def _sums(self, tallies: tuple[tuple[str, int], ...]) -> dict[str, int]:
+        known = ((key, since, self._store.tallied.get(key)) for key, since in tallies)
+        return {
+            key: sum(amount for bucket, (amount, _) in buckets.items() if bucket >= since)
+            for key, since, buckets in known
+            if buckets
+        }
 
     def _doubtful(self, need: Need) -> Call | None:
         for call in self._store.calls.values():
@@ -204,17 +225,28 @@ class MemoryTransaction:
     def _seen(self, call: Call) -> Call:
         return replace(call, alive=call.owner == self.writer)
 
-    def _resources(self, names: tuple[str, ...], root: str) -> dict[str, Resource]:
+    def _resources(self, need: Need, root: str) -> dict[str, Resource]:
         """Return what is known; nothing for resources never seen."""
+        store = self._store
+        names = dict.fromkeys(need.resources)
+        for tree in need.trees:
+            start = bisect_left(store.names, tree)
+            names |= dict.fromkeys(n for n in store.names[start : start + TREE_MAX + 1] if n.startswith(tree))
         known: dict[str, Resource] = {}
         for name in names:
-            denials = tuple(
-                (d.verb, d.rule) for d in self._store.denials.values() if d.resource == name and d.root == root
-            )
-            zone = self._store.zones.get(name)
-            if zone is not None or denials:
-                known[name] = Resource(zone, denials=denials)
+            refusals = store.denials.get(name)
+            denials = tuple((d.verb, d.rule) for d in refusals.values() if d.root == root) if refusals else ()
+            zone, labels = store.zones.get(name), store.labels.get(name)
+            if zone is not None or denials or labels:
+                known[name] = Resource(zone, dict(labels or {}), denials)
         return known
+
+    def _name(self, resource: str) -> None:
+        """Keep the names of what is remembered in order, so that what lies below one is found at once."""
+        names = self._store.names
+        at = bisect_left(names, resource)
+        if at == len(names) or names[at] != resource:
+            names.insert(at, resource)
 
     def append(self, record: Record) -> None:
         """Append one journal row."""
@@ -280,18 +312,57 @@ class MemoryTransaction:
 
     def put_zone(self, resource: str, zone: str) -> None:
         """Remember a zone."""
+        self._name(resource)
         self._put(self._store.zones, resource, zone)
+
+    def resource(self, resource: str) -> Resource:
+        """Return the zone and the labels of a resource."""
+        return Resource(self._store.zones.get(resource), dict(self._store.labels.get(resource, {})))
+
+    def put_label(self, resource: str, label: str) -> None:
+        """Put a label on a resource."""
+        self._name(resource)
+        self._put(self._store.labels, resource, {**self._store.labels.get(resource, {}), label: self.now_us})
+
+    def drop_labels(self, resource: str, labels: tuple[str, ...]) -> int:
+        """Take labels off a resource."""
+        old = self._store.labels.get(resource, {})
+        kept = {label: at_us for label, at_us in old.items() if label not in labels}
+        if kept:
+            self._put(self._store.labels, resource, kept)
+        else:
+            self._drop(self._store.labels, resource)
+        return len(old) - len(kept)
+
+    def put_mark(self, key: str, until_us: int) -> None:
+        """Note that something happened now."""
+        self._put(self._store.marked, key, (self.now_us, until_us))
+
+    def drop_mark(self, key: str) -> bool:
+        """Forget a mark."""
+        return self._drop(self._store.marked, key)
+
+    def marks(self, prefix: str) -> dict[str, int]:
+        """Return every mark whose key starts so."""
+        return {key: at_us for key, (at_us, _) in self._store.marked.items() if key.startswith(prefix)}
+
+    def add_tally(self, key: str, bucket: int, amount: int, until_us: int) -> None:
+        """Add to one bucket; buckets of the same tally that have ended go."""
+        buckets = self._store.tallied.get(key, {})
+        kept = {n: held for n, held in buckets.items() if not 0 < held[1] < self.now_us}
+        self._put(self._store.tallied, key, {**kept, bucket: (kept.get(bucket, (0, 0))[0] + amount, until_us)})
 
     def put_denial(self, denial: Denial) -> None:
         """Remember a refusal."""
-        self._put(self._store.denials, (denial.resource, denial.root, denial.verb), denial)
+        self._name(denial.resource)
+        old = self._store.denials.get(denial.resource, {})
+        self._put(self._store.denials, denial.resource, {**old, (denial.root, denial.verb): denial})
 
     def clear_denials(self, resource: str) -> int:
         """Forget refusals."""
-        keys = [key for key in self._store.denials if key[0] == resource]
-        for key in keys:
-            self._drop(self._store.denials, key)
-        return len(keys)
+        count = len(self._store.denials.get(resource, {}))
+        self._drop(self._store.denials, resource)
+        return count
 
     def latches(self) -> tuple[Latch, ...]:
         """Return every stop."""

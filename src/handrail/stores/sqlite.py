@@ -193,6 +193,8 @@ class SqliteStore:
 
         def remove(tx: SqliteTransaction) -> int:
             tx.connection.execute(SQL["prune_failures"], (min(before_us, tx.now_us - RETRY_WINDOW_US),))
+            for ended in ("prune_marks", "prune_tallies"):
+                tx.connection.execute(SQL[ended], (tx.now_us,))
             until_us = min(before_us, tx.now_us + 1)  # what is written later was not meant
             rows = tx.connection.execute(SQL["prune"], (until_us,)).rowcount
             if rows:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
-from handrail.core.facts import Call, CallState, Facts, Latch, Need, Resource
+from handrail.core.facts import TREE_MAX, Call, CallState, Facts, Latch, Need, Resource
 from handrail.core.record import Record, Stored
 from handrail.core.store import Denial, Query
 from handrail.core.ticket import Grant, Reviewer, Ticket, TicketState
@@ -26,14 +26,18 @@ SQL = queries("sqlite")
 
 
 @cache
-def _facts_sql(lineage: int, resources: int, doubt: bool) -> str:
+def _facts_sql(lineage: int, resources: int, doubt: bool, trees: int, marks: int, tallies: int) -> str:
     """Return the one statement that reads all facts of a decision."""
     parts = [SQL["facts_failures"], _expand("facts_latches", lineage), SQL["facts_demotion"]]
     if doubt:
         parts.append(SQL["facts_running"])
     if resources:
-        parts += [_expand("facts_zones", resources), _expand("facts_denials", resources)]
-    return " UNION ALL ".join(parts)
+        parts += [_expand(name, resources) for name in ("facts_zones", "facts_labels", "facts_denials")]
+    below = ("facts_zones_below", "facts_labels_below", "facts_denials_below")
+    parts += [SQL[name] for _ in range(trees) for name in below]
+    if marks:
+        parts.append(_expand("facts_marks", marks))
+    return " UNION ALL ".join((*parts, *[SQL["facts_tally"]] * tallies))
 
 
 def _expand(name: str, count: int) -> str:
@@ -65,9 +69,17 @@ class SqliteTransaction:
         values: list[object] = [need.key, *need.lineage, need.lineage[-1]]
         if need.doubt:
             values.append(need.key)
-        if need.resources:
-            values += [*need.resources, *need.resources, need.lineage[0]]
-        sql = _facts_sql(len(need.lineage), len(need.resources), need.doubt)
+        resources, root = need.resources, need.lineage[0]
+        if resources:
+            values += [*resources, *resources, *resources, root]
+        for tree in need.trees:
+            span = (tree, after(tree), TREE_MAX + 1)
+            values += [*span, *span, root, *span]
+        values += need.marks
+        for tally in need.tallies:
+            values += tally
+        counts = len(need.lineage), len(resources), need.doubt, len(need.trees), len(need.marks), len(need.tallies)
+        sql = _facts_sql(*counts)
         rows = self.connection.execute(sql, values).fetchall()
         call = self.call(need.run, need.call) if need.call else None
         return _facts(self, need, rows, call) if rows else Facts(self.now_us, call)
@@ -228,6 +240,37 @@ class SqliteTransaction:
         """Remember a zone."""
         self.connection.execute(SQL["put_zone"], (resource, zone))
 
+    def resource(self, resource: str) -> Resource:
+        """Return the zone and the labels of a resource."""
+        zone = self.connection.execute(SQL["zone"], (resource,)).fetchone()
+        labels = self.connection.execute(SQL["labels"], (resource,)).fetchall()
+        return Resource(None if zone is None else zone[0], dict(labels))
+
+    def put_label(self, resource: str, label: str) -> None:
+        """Put a label on a resource."""
+        self.connection.execute(SQL["put_label"], (resource, label, self.now_us))
+
+    def drop_labels(self, resource: str, labels: tuple[str, ...]) -> int:
+        """Take labels off a resource."""
+        return sum(self.connection.execute(SQL["drop_label"], (resource, label)).rowcount for label in labels)
+
+    def put_mark(self, key: str, until_us: int) -> None:
+        """Note that something happened now."""
+        self.connection.execute(SQL["put_mark"], (key, self.now_us, until_us))
+
+    def drop_mark(self, key: str) -> bool:
+        """Forget a mark."""
+        return self.connection.execute(SQL["drop_mark"], (key,)).rowcount > 0
+
+    def marks(self, prefix: str) -> dict[str, int]:
+        """Return every mark whose key starts so."""
+        return dict(self.connection.execute(SQL["marks"], (len(prefix), prefix)).fetchall())
+
+    def add_tally(self, key: str, bucket: int, amount: int, until_us: int) -> None:
+        """Add to one bucket; buckets of the same tally that have ended go."""
+        self.connection.execute(SQL["drop_buckets"], (key, self.now_us))
+        self.connection.execute(SQL["add_tally"], (key, bucket, amount, until_us))
+
     def put_denial(self, denial: Denial) -> None:
         """Remember a refusal."""
         values = (denial.resource, denial.root, denial.verb, denial.rule, denial.at_us)
@@ -316,33 +359,48 @@ class SqliteTransaction:
         self.connection.execute(SQL["put_shape"], (tool, state))
 
 
+def after(prefix: str) -> str:
+    """Return the first text that is greater than every text that starts with `prefix`."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+
+
 def _facts(tx: SqliteTransaction, need: Need, rows: list[tuple[str, str, str, int, str]], call: Call | None) -> Facts:
     count = failed_us = 0
     latches: list[Latch] = []
     access: Access | None = None
     doubtful: Call | None = None
     zones: dict[str, str] = {}
+    labels: dict[str, dict[str, int]] = {}
     denials: dict[str, list[tuple[str, str]]] = {}
-    for kind, one, two, at_us, three in rows:
+    marks: dict[str, int] = {}
+    sums: dict[str, int] = {}
+    for kind, one, two, number, three in rows:
         match kind:
             case "failures":
-                count, failed_us = int(two), at_us
+                count, failed_us = int(two), number
             case "latch":
-                latches.append(Latch(one, three, two, at_us))
+                latches.append(Latch(one, three, two, number))
             case "access":
                 access = Access(two)
             case "zone":
                 zones[one] = two
+            case "label":
+                labels.setdefault(one, {})[two] = number
             case "denial":
                 denials.setdefault(one, []).append((two, three))
+            case "other":
+                denials.setdefault(one, [])
+            case "mark":
+                marks[one] = number
+            case "sum":
+                sums[one] = number
             case "running" if (one, two) != (need.run, need.call) and not tx.alive(three):
                 found = tx.call(one, two)
                 doubtful = found if doubtful is None else doubtful
             case _:
                 pass
     resources = {
-        name: Resource(zones.get(name), denials=tuple(denials.get(name, ())))
-        for name in need.resources
-        if name in zones or name in denials
+        name: Resource(zones.get(name), labels.get(name, {}), tuple(denials.get(name, ())))
+        for name in {**zones, **labels, **denials}
     }
-    return Facts(tx.now_us, call, doubtful, count, failed_us, tuple(latches), access, resources)
+    return Facts(tx.now_us, call, doubtful, count, failed_us, tuple(latches), access, resources, marks, sums)

@@ -17,6 +17,7 @@ from handrail.core.record import Record, RecordKind
 from handrail.core.store import Denial, Query, Store, Transaction
 from handrail.core.ticket import Grant, Reviewer, Ticket, TicketState
 from handrail.core.tool import Access
+from handrail.testing.remembering import REMEMBERING
 
 NEED = Need("run", "call", "key", ("root", "agent"), ("lead/1", "lead/2"))
 
@@ -390,4 +391,5 @@ CASES: tuple[Callable[[Store], None], ...] = (
     keeps_shapes,
     never_goes_back_in_time,
     refuses_after_closing,
+    *REMEMBERING,
 )

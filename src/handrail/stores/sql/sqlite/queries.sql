@@ -10,6 +10,19 @@ SELECT 'access', agent, access, 0, '' FROM demotions WHERE agent = ?
 SELECT 'zone', id, zone, 0, '' FROM resources WHERE id IN (:names)
 -- name: facts_denials
 SELECT 'denial', resource, verb, 0, rule FROM denials WHERE resource IN (:names) AND root = ?
+-- name: facts_labels
+SELECT 'label', resource, name, at_us, '' FROM labels WHERE resource IN (:names)
+-- name: facts_zones_below
+SELECT * FROM (SELECT 'zone', id, zone, 0, '' FROM resources WHERE id >= ? AND id < ? LIMIT ?)
+-- name: facts_labels_below
+SELECT * FROM (SELECT 'label', resource, name, at_us, '' FROM labels WHERE resource >= ? AND resource < ? LIMIT ?)
+-- name: facts_denials_below
+SELECT * FROM (
+SELECT iif(root = ?, 'denial', 'other'), resource, verb, 0, rule FROM denials WHERE resource >= ? AND resource < ? LIMIT ?)
+-- name: facts_marks
+SELECT 'mark', key, '', at_us, '' FROM marks WHERE key IN (:names)
+-- name: facts_tally
+SELECT 'sum', key, '', sum(amount), '' FROM tallies WHERE key = ? AND bucket >= ? GROUP BY key
 -- name: facts_running
 SELECT 'running', run, call, 0, owner FROM calls WHERE state = 'running' AND key = ? AND durable = 1
 
@@ -62,6 +75,29 @@ DELETE FROM failures WHERE key = ?
 
 -- name: put_zone
 INSERT INTO resources (id, zone) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET zone = excluded.zone
+-- name: zone
+SELECT zone FROM resources WHERE id = ?
+-- name: labels
+SELECT name, at_us FROM labels WHERE resource = ?
+-- name: put_label
+INSERT OR REPLACE INTO labels (resource, name, at_us) VALUES (?, ?, ?)
+-- name: drop_label
+DELETE FROM labels WHERE resource = ? AND name = ?
+-- name: put_mark
+INSERT OR REPLACE INTO marks (key, at_us, until_us) VALUES (?, ?, ?)
+-- name: drop_mark
+DELETE FROM marks WHERE key = ?
+-- name: marks
+SELECT key, at_us FROM marks WHERE substr(key, 1, ?) = ?
+-- name: prune_marks
+DELETE FROM marks WHERE until_us > 0 AND until_us < ?
+-- name: add_tally
+INSERT INTO tallies (key, bucket, amount, until_us) VALUES (?, ?, ?, ?)
+ON CONFLICT (key, bucket) DO UPDATE SET amount = amount + excluded.amount
+-- name: drop_buckets
+DELETE FROM tallies WHERE key = ? AND until_us > 0 AND until_us < ?
+-- name: prune_tallies
+DELETE FROM tallies WHERE until_us > 0 AND until_us < ?
 -- name: put_denial
 INSERT OR REPLACE INTO denials (resource, root, verb, rule, at_us) VALUES (?, ?, ?, ?, ?)
 -- name: clear_denials
