@@ -100,7 +100,7 @@ def keys(schema):
 @pytest.mark.parametrize("key", sorted(set(keys(json_schema()))))
 def test_every_policy_key_has_its_place(key):
     """Top-level keys, and those of agents, tools, effects, paired calls, checks and rules."""
-    page = PAGES["policy.md"]
+    page = PAGES["policy.md"] + PAGES["patterns.md"]
     assert (
         f"`{key}`" in page or re.search(rf"[{{`(,\s]{key}:[ `]", page) or re.search(rf"`[^`\n]*\b{key}\b[^`\n]*`", page)
     )

@@ -334,7 +334,7 @@ def test_refused_plan_stays_refused(world):
     with world.hr.run("bot"):
         world.tag("2")
     cleared = decide.clear(world.hr.store, world.hr.policy, "vm/1", reviewer="kim", secret=world.secret("kim"))
-    assert cleared == 1
+    assert cleared.refusals == 1
     with world.hr.run("bot"):
         world.tag("1")
 

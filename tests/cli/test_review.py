@@ -100,6 +100,11 @@ def test_a_denial_sticks_until_it_is_cleared(staffed):
     cleared = staffed.decide("review", "clear", " Lead/lead-1 ", "--json")
     assert '"resource": "lead/lead-1", "refusals": 1' in cleared.stdout
     assert "No refusal" in staffed.decide("review", "clear", "lead/lead-1").stdout
+    misused = staffed.decide("review", "clear", "lead/lead-1", "--rule", "production")
+    assert misused.exit_code == 2
+    assert "Name a resource (kind/name), or a rule with --rule" in misused.stderr
+    assert "There is no rule 'productio'" in staffed.decide("review", "clear", "--rule", "productio").stderr
+    assert "Nothing was stopped" in staffed.decide("review", "clear", "--rule", "production").stdout
 
 
 def test_a_wrong_secret_decides_nothing_and_is_not_repeated(staffed):

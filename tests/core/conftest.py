@@ -6,7 +6,8 @@ import itertools
 import pytest
 
 from handrail.core.action import Action, action_key
-from handrail.core.admission import Desk, admit, propose
+from handrail.core.admission import Desk, admit
+from handrail.core.case import propose
 from handrail.core.commands import Admit, Settle
 from handrail.core.outcome import Outcome, Status
 from handrail.core.record import RecordKind

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from handrail.core.admission import RETRIES_RULE, decide, need_of, propose, remembered
+from handrail.core.admission import RETRIES_RULE, decide
 from handrail.core.backoff import RETRIES_MAX
+from handrail.core.case import propose
 from handrail.core.commands import Ended, Go, Held
 from handrail.core.decision import Finding, Verdict
-from handrail.core.effect import Effect, Verb
-from handrail.core.facts import CallState, Facts, Latch, Need, Resource
+from handrail.core.facts import CallState, Latch, Need
 from handrail.core.outcome import Reason, Status, Violation
 from handrail.core.record import RecordKind
 from handrail.core.ticket import TicketState
@@ -111,30 +111,6 @@ def test_the_order_of_gates_does_not_change_the_verdict(verdicts, random):
 def test_what_is_not_known_may_write(office, tool, args, writes):
     """Undeclared tools and effects that cannot be told count as writes: their intents survive power loss."""
     assert propose(office.desk.policy, office.action(tool, args)).writes is writes
-
-
-def test_what_is_looked_up(office):
-    """The call when it can have been seen, the lineage, and every resource that is named already."""
-    policy = office.desk.policy
-    action = office.action("vm.tag", {"id": "1"}, agent="bot/worker", call="c1")
-    need = need_of(action, policy.agent("bot/worker"), propose(policy, action), repeated=True)
-    assert need == Need("run", "c1", action.key, ("bot", "bot/worker"), ("vm/1",), True)
-    action = office.action("vm.make", {"env": "prod"}, agent="stranger")
-    need = need_of(action, None, propose(policy, action), repeated=False)
-    assert (need.call, need.lineage, need.resources) == ("", ("stranger",), ())
-
-
-def test_remembered():
-    """A recorded zone and labels are filled in; a zone that is entered now stands; nothing without an id."""
-    facts = Facts(0, resources={"vm/1": Resource("production", frozenset({"b", "a"}))})
-    assert remembered(Effect(Verb.READ, "vm/1"), facts) == Effect(
-        Verb.READ, "vm/1", zone="production", labels=("a", "b")
-    )
-    assert remembered(Effect(Verb.UPDATE, "vm/1", zone="staging"), facts).zone == "staging"
-    unbound = Effect(Verb.CREATE, "vm/{?}", bound=False)
-    assert remembered(unbound, facts) is unbound
-    stranger = Effect(Verb.READ, "vm/2")
-    assert remembered(stranger, facts) is stranger
 
 
 # --- intents ----------------------------------------------------------------------------------------------------------

@@ -17,9 +17,9 @@ def test_destructive_verbs():
 
 
 def test_every_meaning_is_in_the_json():
-    """Digests and rules see every field but `bound`, which the resource's text tells."""
+    """Digests and rules see every field but `bound`, which the resource tells, and `puts`, which the policy does."""
     effect = Effect(Verb.COPY, "file/a", to="file/b", zone="production", amount=3, labels=("x",))
     assert effect.to_json() == {
         "verb": "copy", "resource": "file/a", "to": "file/b", "zone": "production", "amount": 3, "labels": ["x"],
     }  # fmt: skip
-    assert set(Effect._fields) == {*effect.to_json(), "bound"}
+    assert set(Effect._fields) == {*effect.to_json(), "bound", "puts"}

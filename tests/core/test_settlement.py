@@ -188,3 +188,82 @@ def test_which_resource_enters_a_zone(new_office):
     office.settle(begin(office, "copy", {"id": "2", "to": "3", "env": "prod"}, call="c2"))
     need = Need("", "", "k", ("bot",), ("vm/1", "vm/2", "vm/3"))
     assert set(office.store.read(lambda tx: tx.facts(need)).resources) == {"vm/3"}
+
+
+# --- labels -----------------------------------------------------------------------------------------------------------
+
+FILES = """
+version: 1
+zones: {production: [prod], staging: []}
+agents: {bot: {access: write}}
+tools:
+  make:  {do: create, resource: "file/{args.id}", zone: args.zone?, labels: [generated]}
+  fetch: {do: read, resource: "file/{args.id}", labels: [untrusted]}
+  copy:  {do: copy, resource: "file/{args.id}", to: "file/{args.to}", zone: args.zone?}
+  move:  {do: move, resource: "file/{args.id}", to: "file/{args.to}", ask: never}
+  tag:   {do: update, resource: "file/{args.id}", zone: args.zone, ask: never}
+  drop:  {do: delete, resource: "file/{args.id}", ask: never}
+"""
+
+
+def labels(office, name):
+    return set(office.store.read(lambda tx: tx.resource(name)).labels)
+
+
+def done(office, tool, status=Status.SUCCESS, **args):
+    go = office.admit(tool, args)
+    return office.settle(go, status)
+
+
+def test_labels_are_put_and_follow(new_office):
+    """A tool's own, where it came from and who created it; copies take along what restricts, moves everything else."""
+    office = new_office(policy=FILES)
+    done(office, "make", id="a", zone="staging")
+    assert labels(office, "file/a") == {"generated", "origin:staging", "created_by_run:run"}
+    done(office, "fetch", id="a")
+    done(office, "copy", id="a", to="b")
+    assert labels(office, "file/b") == {"generated", "origin:staging", "untrusted"}
+    done(office, "copy", id="b", to="c", zone="prod")
+    assert labels(office, "file/c") >= {"untrusted", "origin:staging"}
+    done(office, "move", id="c", to="d")
+    assert labels(office, "file/d") >= {"untrusted", "origin:staging", "origin:production"}
+
+
+def test_who_created_ends_with_the_thing(new_office):
+    """A removal ends it, a later creation replaces it, a copy does not take it along."""
+    office = new_office(policy=FILES)
+    done(office, "make", id="a")
+    assert "created_by_run:run" in labels(office, "file/a")
+    office.settle(office.admit("make", {"id": "a"}, run="other"))
+    assert labels(office, "file/a") == {"generated", "created_by_run:other"}
+    done(office, "copy", id="a", to="b")
+    assert labels(office, "file/b") == {"generated"}
+    done(office, "drop", id="a")
+    assert labels(office, "file/a") == {"generated"}
+
+
+def test_leaving_a_zone_is_remembered(new_office):
+    """What is retagged carries where it came from."""
+    office = new_office(policy=FILES)
+    done(office, "make", id="a", zone="staging")
+    done(office, "tag", id="a", zone="prod")
+    assert labels(office, "file/a") >= {"origin:staging"}
+    assert office.store.read(lambda tx: tx.resource("file/a")).zone == "production"
+
+
+def test_a_failure_puts_nothing(new_office):
+    """Only what happened leaves labels; but a copy takes labels along before it happens, should we die in between."""
+    office = new_office(policy=FILES)
+    done(office, "make", Status.FAILED, id="a", zone="staging")
+    assert labels(office, "file/a") == set()
+    done(office, "fetch", id="a")
+    office.admit("copy", {"id": "a", "to": "b"})
+    assert labels(office, "file/b") == {"untrusted"}
+
+
+def test_observe_mode_remembers_apart(new_office):
+    """What is only observed leaves no labels that are enforced."""
+    office = new_office(policy=FILES.replace("version: 1", "version: 1\nmode: observe"))
+    done(office, "make", id="a", zone="staging")
+    assert labels(office, "file/a") == set()
+    assert labels(office, "observe\x1ffile/a") >= {"origin:staging"}

@@ -3,9 +3,9 @@
 import pytest
 
 from handrail.core.action import Action, action_key
-from handrail.core.admission import propose, remembered
+from handrail.core.case import case_of, propose
+from handrail.core.commands import Admit
 from handrail.core.facts import Facts
-from handrail.core.policy import Case
 from handrail.policy import loads
 
 POLICY = """
@@ -52,10 +52,7 @@ def case(policy):
         action = Action("a", agent, "run", "call", tool, args, action_key(agent, tool, args))
         proposed = propose(policy, action)
         known = Facts(facts.pop("now_us", 10**9), **facts)
-        effects = tuple(remembered(effect, known) for effect in proposed.effects)
-        return Case(
-            action, policy.agent(agent), proposed.tool, effects, known, policy, 0, invalid, proposed.unknown, before,
-            planned,
-        )  # fmt: skip
+        command = Admit(action, planned=planned, before=before, invalid=invalid)
+        return case_of(policy, command, proposed, known)
 
     return make

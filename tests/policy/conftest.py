@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
-from handrail.core.action import Action
+from handrail.core.action import Action, action_key
+from handrail.core.admission import Desk, admit
+from handrail.core.case import propose
+from handrail.core.commands import Admit, Ended, Go, Settle
 from handrail.core.facts import Facts
+from handrail.core.outcome import Outcome, Reason, Status
 from handrail.core.policy import Case
+from handrail.core.settlement import settle
+from handrail.gates import default_gates
 from handrail.policy import CompiledPolicy, loads
+from handrail.stores.memory import MemoryStore
+from handrail.testing import Clock
 
 EXAMPLE = """\
 version: 1
@@ -41,8 +51,10 @@ tools:                             # the allowlist: what is not here is denied
   payments.refund: {do: pay, resource: "order/{args.order}", amount: args.cents}
 rules:
   - {id: production, when: effect.zone == "production", then: ask}
+  - {id: refunds-add-up, for: payments.refund, at_most: {sum: effect.amount, limit: 50000, per: agent, within: 24h}, then: ask}
+  - {id: read-first, for: crm.update_lead, requires: {tool: crm.get_lead, same: resource}, then: deny}
 """
-"""The example of the design, without the patterns of later releases."""
+"""The example of the design."""
 
 
 def policy(tools="", rules="", **top) -> CompiledPolicy:
@@ -90,3 +102,58 @@ def policy_of():
 def case_of():
     """Builds a case."""
     return case
+
+
+class Room:
+    """Where actions are admitted and settled one by one, on a clock that the test moves."""
+
+    def __init__(self, compiled):
+        self.clock = Clock()
+        self.store = MemoryStore(self.clock)
+        self.policy = compiled
+        self.ids = itertools.count(1)
+        self.pending = {}
+
+    def start(self, tool, args=None, agent="bot", run="r1", parent=None, attempt=0, holds=()):
+        """Admit; return the answer."""
+        args = {"id": "1"} if args is None else args
+        action = Action(
+            f"a{next(self.ids)}",
+            agent,
+            run,
+            f"c{next(self.ids)}",
+            tool,
+            args,
+            action_key(agent, tool, args),
+            parent=parent,
+        )
+        desk = Desk(self.policy, default_gates(), lambda *_: False, lambda: f"{next(self.ids):08d}{'N' * 16}")
+        command = Admit(action, attempt, holds=holds)
+        return self.store.transact(lambda tx: admit(tx, command, desk, propose(self.policy, action)))
+
+    def end(self, go, status=Status.SUCCESS, result=None, reason=Reason.NONE, **fields):
+        """Settle."""
+        if status is Status.FAILED and reason is Reason.NONE:
+            reason = Reason.ERROR
+        outcome = Outcome(status, reason, "", go.action.id, go.attempt)
+        command = Settle(go, outcome, result, returned=status is Status.SUCCESS, **fields)
+        return self.store.transact(lambda tx: settle(tx, command, self.policy))
+
+    def does(self, tool, args=None, status=Status.SUCCESS, result=None, **fields):
+        """Admit and settle; return `allow`, `ask` or `deny`."""
+        answer = self.start(tool, args, **fields)
+        if isinstance(answer, Go):
+            self.end(answer, status, result)
+            return "allow"
+        return "deny" if isinstance(answer, Ended) else "ask"
+
+    def why(self, tool, args=None, **fields):
+        """Return the sentence of a refusal, or `""`."""
+        answer = self.start(tool, args, **fields)
+        return "" if isinstance(answer, Go) else answer.outcome.why
+
+
+@pytest.fixture
+def room():
+    """Makes a room for a policy: `room(tools, rules)`."""
+    return lambda *args, **top: Room(policy(*args, **top))

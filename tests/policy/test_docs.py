@@ -29,7 +29,6 @@ def test_every_key_and_function_has_its_place_on_the_page():
         *read.KEYS,
         *read.TOOL_KEYS,
         *read.RULE_KEYS,
-        *read.PATTERNS,
         *FUNCTIONS,
         *METHODS,
         "owner",

@@ -35,7 +35,7 @@ def test_the_example_of_the_design_loads(example):
     assert update.before.args({"args": {"id": 7}}) == {"id": 7}
     assert update.undo.args({"args": {}, "before": {"id": 7, "x": 1}}) == {"id": 7, "x": 1}
     assert policy.tool("crm.get_lead").repeatable
-    assert [rule.id for rule in policy.rules] == ["production"]
+    assert [rule.id for rule in policy.rules] == ["production", "refunds-add-up", "read-first"]
     assert policy.tool("unknown") is None
     assert policy.agent("unknown") is None
 
@@ -288,13 +288,6 @@ BROKEN = [
         49,
         "put the whole condition in quotes",
     ),
-    (
-        "version: 1\nrules: [{id: a, at_most: {count: 3}, then: ask}]\n",
-        2,
-        17,
-        "Rule 'a' uses 'at_most', which this release cannot keep yet",
-    ),
-    ("version: 1\nrules: [{id: a, requires: {tool: x}, then: deny}]\n", 2, 17, "uses 'requires'"),
     ("version: 1\nredact: [password]\n", 2, 10, "cannot start with 'password'"),
     ("version: 1\nredact: [args]\n", 2, 10, "names no member"),
     ("version: 1\ntools: {t: {}}\nredact: [{tool: u, paths: [args.x]}]\n", 3, 17, "There is no tool 'u'"),
@@ -310,13 +303,6 @@ def test_a_broken_policy_is_refused_with_its_place(text, line, column, message):
     found = caught.value.problems
     assert any((one.line, one.column) == (line, column) and message in one.message for one in found), found
     assert f"handrail.yaml:{line}:{column}: " in str(caught.value)
-
-
-def test_patterns_of_later_releases_are_refused():
-    """A rule that this release cannot keep does not load."""
-    for pattern in ("requires", "forbids_after", "at_most", "repeat", "cooldown", "until_cleared"):
-        with pytest.raises(PolicyError, match=pattern):
-            loads(f"version: 1\nrules: [{{id: a, then: ask, {pattern}: {{}}}}]\n")
 
 
 def test_all_problems_are_listed():

@@ -169,12 +169,15 @@ def _facts(
 ) -> Facts:
     """Read what an admission of this action would read, on a snapshot; with every resource standing in `zone`."""
     from handrail.core.action import Action, action_key
-    from handrail.core.admission import need_of, propose
+    from handrail.core.case import need_of, propose
     from handrail.core.facts import UNKNOWN_RESOURCE, Facts
 
     action = Action("explain", agent, "explain", "explain", tool, args, action_key(agent, tool, args))
-    need = need_of(action, policy.agent(agent), propose(policy, action), repeated=False)
-    facts = Facts(0) if store is None else store.read(lambda tx: tx.facts(need))
+    proposed = propose(policy, action)
+    need = need_of(policy, action, proposed, 0, repeated=False)
+    facts = Facts(0)
+    if store is not None:
+        facts = store.read(lambda tx: tx.facts(need_of(policy, action, proposed, tx.now_us, repeated=False)))
     if zone is None:
         return facts
     stands = {name: facts.resources.get(name, UNKNOWN_RESOURCE)._replace(zone=zone) for name in need.resources}

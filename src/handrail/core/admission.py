@@ -10,23 +10,24 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 from handrail.core.action import Action
+from handrail.core.case import CREATED_BY, Proposed, case_of, need_of
 from handrail.core.commands import Admit, Admitted, Ended, Go, Held
 from handrail.core.decision import Decision, Finding, Verdict, combine
 from handrail.core.digest import Json
 from handrail.core.digest import digest as digest_of
 from handrail.core.effect import Effect, Verb
-from handrail.core.facts import UNKNOWN_RESOURCE, Call, CallState, Facts, Need
+from handrail.core.facts import Call, CallState
 from handrail.core.names import fold
+from handrail.core.note import put_label, write
+from handrail.core.observing import apart
 from handrail.core.outcome import Outcome, Reason, Status
 from handrail.core.plan import Plan
 from handrail.core.policy import Case, Gate, Mode, Policy
 from handrail.core.record import Record, RecordKind
 from handrail.core.store import Denial, Transaction
 from handrail.core.ticket import Grant, Reviewer, Ticket, TicketState
-from handrail.core.tool import Agent, EffectError, Tool
 
 RETRIES_RULE = "retries"
 """The Ask rule of used-up retries; an approval of it gives one further attempt and is never shared between attempts."""
@@ -49,57 +50,6 @@ class Desk:
     fresh: Callable[[], str]
 
 
-class Proposed(NamedTuple):
-    """What an action would do, as far as its arguments tell; independent of any fact.
-
-    Attributes:
-        tool: The tool's declaration, None when undeclared.
-        effects: The effects; empty when they cannot be told.
-        unknown: Why they cannot be told, `""` when they can.
-        writes: Whether the action may change anything; what is not known may.
-    """
-
-    tool: Tool | None
-    effects: tuple[Effect, ...] = ()
-    unknown: str = ""
-    writes: bool = True
-
-
-def propose(policy: Policy, action: Action) -> Proposed:
-    """Return what an action would do."""
-    tool = policy.tool(action.tool)
-    if tool is None:
-        return Proposed(None)
-    try:
-        effects = tool.effects.of(action.args)
-    except EffectError as error:
-        return Proposed(tool, (), str(error))
-    for effect in effects:
-        if effect.verb is not Verb.READ:
-            return Proposed(tool, effects)
-    return Proposed(tool, effects, "", not effects)
-
-
-def need_of(action: Action, agent: Agent | None, proposed: Proposed, *, repeated: bool) -> Need:
-    """Return what must be looked up to decide about an action.
-
-    Args:
-        action: The action.
-        agent: Its agent, None when undeclared.
-        proposed: What it would do.
-        repeated: Whether this call can have been seen before.
-    """
-    lineage = agent.lineage if agent is not None and agent.lineage else (action.agent,)
-    resources: list[str] = []
-    for effect in proposed.effects:
-        if effect.bound and effect.resource:
-            resources.append(effect.resource)
-        if effect.to:
-            resources.append(effect.to)
-    call = action.call if repeated else ""
-    return Need(action.run, call, action.key, lineage, tuple(resources), proposed.writes)
-
-
 def admit(tx: Transaction, command: Admit, desk: Desk, proposed: Proposed) -> Admitted:
     """Decide about one attempt and record it.
 
@@ -110,10 +60,11 @@ def admit(tx: Transaction, command: Admit, desk: Desk, proposed: Proposed) -> Ad
         proposed: `propose(desk.policy, command.action)`.
     """
     action, policy = command.action, desk.policy
-    tool, effects, unknown = proposed.tool, proposed.effects, proposed.unknown
-    agent = policy.agent(action.agent)
+    if policy.mode is Mode.OBSERVE:
+        tx = apart(tx)
     durable = proposed.writes
-    facts = tx.facts(need_of(action, agent, proposed, repeated=action.keep or command.attempt > 0))
+    repeated = action.keep or command.attempt > 0
+    facts = tx.facts(need_of(policy, action, proposed, tx.now_us, repeated=repeated))
     attempt, ticket = command.attempt, command.ticket
     earlier = facts.call or facts.doubtful
     if facts.call is not None and command.attempt == 0:
@@ -122,26 +73,10 @@ def admit(tx: Transaction, command: Admit, desk: Desk, proposed: Proposed) -> Ad
             return ended
     if earlier is not None:
         action = action._replace(id=earlier.action)
+        command = command._replace(action=action)
         attempt = max(attempt, earlier.attempt + (earlier.state is not CallState.HELD))
         ticket = ticket or earlier.ticket
-    seen = effects
-    if facts.resources:
-        effects = tuple(remembered(effect, facts) for effect in effects)
-        seen = tuple(view for effect in effects for view in in_every_zone(effect, facts))
-    case = Case(
-        action,
-        agent,
-        tool,
-        seen,
-        facts,
-        policy,
-        attempt,
-        command.invalid,
-        unknown,
-        command.before,
-        command.planned,
-        effects,
-    )
+    case = case_of(policy, command, proposed, facts, attempt=attempt)
     decision = decide(desk.gates, case)
     if action.parent is not None and not durable:
         decision = _for_ourselves(decision)
@@ -213,31 +148,6 @@ def _refuse(tx: Transaction, action: Action, status: Status, reason: Reason, why
     return Ended(Outcome(status, reason, why, action.id))
 
 
-def remembered(effect: Effect, facts: Facts) -> Effect:
-    """Fill in the zone and labels that the store remembers: of a copy's or move's target, else of the resource."""
-    if not effect.bound:
-        return effect
-    known = facts.resources.get(effect.resource, UNKNOWN_RESOURCE)
-    target = facts.resources.get(effect.to, UNKNOWN_RESOURCE) if effect.to else known
-    zone = effect.zone or target.zone or known.zone
-    if zone == effect.zone and not known.labels:
-        return effect
-    return effect._replace(zone=zone, labels=tuple(sorted(known.labels)))
-
-
-def in_every_zone(effect: Effect, facts: Facts) -> tuple[Effect, ...]:
-    """Return the effect as it is judged: once for the zone it enters and for each zone that it touches.
-
-    What stands in production is in production whatever a call says, and so is the target that a copy overwrites.
-    """
-    zones = [effect.zone]
-    for name in (effect.resource, effect.to):
-        known = facts.resources.get(name) if name else None
-        if known is not None and known.zone is not None and known.zone not in zones:
-            zones.append(known.zone)
-    return tuple(effect._replace(zone=zone) for zone in zones)
-
-
 def _conclude(
     tx: Transaction, desk: Desk, case: Case, decision: Decision, ticket: str | None, durable: bool
 ) -> Admitted:
@@ -252,8 +162,10 @@ def _conclude(
     return _go(tx, case, decision, durable, ticket=ticket)
 
 
-PASSING = frozenset({Reason.STOPPED, Reason.IN_DOUBT, Reason.GATE_ERROR})
-"""Refusals that a person lifts: the same call is decided afresh afterwards, not answered with the refusal again."""
+PASSING = frozenset(
+    {Reason.STOPPED, Reason.IN_DOUBT, Reason.GATE_ERROR, Reason.LIMIT, Reason.NOT_CLEARED, Reason.PRECONDITION}
+)
+"""Refusals that a person, time or another action lifts: the same call is decided afresh afterwards."""
 
 HARD = frozenset({Reason.STOPPED, Reason.GATE_ERROR, Reason.ARGUMENTS, Reason.IN_DOUBT})
 """Denials that hold in observe mode too: an operator's stop, a broken gate, invalid arguments, an action in doubt."""
@@ -266,6 +178,8 @@ def _observed(tx: Transaction, case: Case, decision: Decision, durable: bool) ->
         return _denied(tx, case, combine(replace(f, verdict=Verdict.DENY) for f in hard))
     if not case.planned:
         return Go(case.action, case.stated, case.attempt, observed=True)
+    if decision.verdict is Verdict.DENY:
+        _remember(tx, case, decision)
     return _go(tx, case, decision, durable, observed=True)
 
 
@@ -343,9 +257,21 @@ def _go(
     tracked = durable or case.action.keep
     if tracked:
         tx.put_call(replace(_row(case, CallState.RUNNING), ticket=ticket, durable=durable))
+    if durable and case.known:
+        _follow(tx, case.stated)
+    holds = case.holds if case.again else write(tx, case.policy.started(case))
     return Go(
-        case.action, case.effects, case.attempt, observed, tracked, ticket, case.facts.recent_failures
+        case.action, case.stated, case.attempt, observed, tracked, ticket, case.facts.recent_failures, holds
     )  # fmt: skip
+
+
+def _follow(tx: Transaction, effects: tuple[Effect, ...]) -> None:
+    """Let labels go along with a copy or a move before it happens: should we die in between, the copy has them."""
+    for effect in effects:
+        if effect.to and effect.labels and effect.verb in {Verb.COPY, Verb.MOVE}:
+            for label in effect.labels:
+                if not label.startswith(CREATED_BY):
+                    put_label(tx, effect.to, label)
 
 
 def _denied(tx: Transaction, case: Case, decision: Decision) -> Ended:
@@ -362,18 +288,21 @@ def _denied(tx: Transaction, case: Case, decision: Decision) -> Ended:
     if case.action.keep and reason not in PASSING and not case.facts.doubtful:
         row = _row(case, CallState.DONE)
         tx.put_call(replace(row, status=status.value, reason=reason.value, why=decision.why))
-    if case.agent is not None and any(f.sticky for f in decision.decisive):
-        rule = next(f.rule for f in decision.decisive if f.sticky)
-        _remember(tx, case, case.agent, rule)
+    _remember(tx, case, decision)
     outcome = Outcome(status, reason, decision.why, case.action.id, case.attempt, violations=case.invalid)
     return Ended(outcome)
 
 
-def _remember(tx: Transaction, case: Case, agent: Agent, rule: str) -> None:
-    for effect in case.effects:
+def _remember(tx: Transaction, case: Case, decision: Decision) -> None:
+    """Remember a refusal: on the resources that it speaks of, and wherever a pattern counts refusals."""
+    write(tx, case.policy.denied(case))
+    rule = next((f.rule for f in decision.decisive if f.sticky), None)
+    if case.agent is None or rule is None:
+        return
+    for effect in case.stated:
         for name in (effect.resource if effect.bound else "", effect.to):
             if effect.writes and name:
-                tx.put_denial(Denial(name, agent.root, effect.verb.value, rule, tx.now_us))
+                tx.put_denial(Denial(name, case.agent.root, effect.verb.value, rule, tx.now_us))
 
 
 def _asked(tx: Transaction, desk: Desk, case: Case, decision: Decision, spent: str | None, durable: bool) -> Admitted:
@@ -554,4 +483,5 @@ def _rejected(tx: Transaction, case: Case, decision: Decision, ticket: Ticket) -
     body = _body(case, decision)
     body["ticket"], body["why"] = ticket.id, why
     tx.append(_record(case, body, Status.DENIED, Reason.REJECTED))
+    write(tx, case.policy.denied(case))
     return Ended(Outcome(Status.DENIED, Reason.REJECTED, why, case.action.id, case.attempt, ticket.id))

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 from handrail.core.action import Action
 from handrail.core.digest import Json
 from handrail.core.effect import Effect
+from handrail.core.note import Count
 from handrail.core.outcome import Outcome, Reason, Status, Violation
 from handrail.core.ticket import Ticket
 from handrail.core.tool import Paired, Tool
@@ -31,6 +32,7 @@ class Admit(NamedTuple):
         before: The before-image.
         invalid: What the arguments break.
         ticket: Id of the ticket that an earlier attempt of this flow spent, which its retries share.
+        holds: What an earlier attempt of this flow added to tallies; its retries are the same action.
     """
 
     action: Action
@@ -39,6 +41,7 @@ class Admit(NamedTuple):
     before: Json = None
     invalid: tuple[Violation, ...] = ()
     ticket: str | None = None
+    holds: tuple[Count, ...] = ()
 
 
 class Consult(NamedTuple):
@@ -86,6 +89,7 @@ class Settle(NamedTuple):
         size: Approximate size of the result, in bytes.
         returned: Whether the tool returned at all.
         began: False when it was cancelled before it ran; only such an attempt does not count.
+        cut_off: Whether it was stopped, or given up, in the middle: what it did is not known.
     """
 
     go: Go
@@ -95,6 +99,7 @@ class Settle(NamedTuple):
     size: int = 0
     returned: bool = False
     began: bool = True
+    cut_off: bool = False
 
 
 Command: TypeAlias = Admit | Consult | Await | Invoke | Roll | Sleep | Settle
@@ -113,6 +118,7 @@ class Go(NamedTuple):
         tracked: Whether the store keeps a row of the call that the settlement has to end.
         ticket: Id of the ticket that it spent, if any.
         failures: Failed attempts of the action key before this one.
+        holds: What it added to tallies, taken back should it fail.
     """
 
     action: Action
@@ -122,6 +128,7 @@ class Go(NamedTuple):
     tracked: bool = False
     ticket: str | None = None
     failures: int = 0
+    holds: tuple[Count, ...] = ()
 
 
 class Held(NamedTuple):

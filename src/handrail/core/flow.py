@@ -98,9 +98,10 @@ def _admit(proposal: Proposal, last: Go | None) -> Generator[Command, Answer, tu
     action = proposal.action if last is None else last.action
     attempt = 0 if last is None else last.attempt + 1
     ticket = None if last is None else last.ticket
+    holds = () if last is None else last.holds
     before: Json = None
     if tool is not None and tool.before is not None:
-        first = yield from _ask_admit(Admit(action, attempt, planned=False, invalid=proposal.invalid, ticket=ticket))
+        first = yield from _ask_admit(Admit(action, attempt, False, None, proposal.invalid, ticket, holds))
         if not isinstance(first, Go):
             return first, None
         seen = yield from _consult(action, tool.before, "before", {"args": dict(action.args)})
@@ -110,7 +111,7 @@ def _admit(proposal: Proposal, last: Go | None) -> Generator[Command, Answer, tu
             settled = yield from _ask(Settled, Settle(first, refusal))
             return Ended(settled.outcome), None
         before = seen.value
-    admitted = yield Admit(action, attempt, True, before, proposal.invalid, ticket)
+    admitted = yield Admit(action, attempt, True, before, proposal.invalid, ticket, holds)
     assert isinstance(admitted, (Go, Held, Ended))
     return admitted, before
 
@@ -120,7 +121,7 @@ def _execute(tool: Tool | None, go: Go, before: Json) -> Generator[Command, Answ
     action = go.action
     answer = yield Invoke(action, go.attempt)
     if isinstance(answer, Raised):
-        return Settle(go, _raised(action, tool, go, answer))
+        return Settle(go, _raised(action, tool, go, answer), cut_off=answer.cut_off)
     assert isinstance(answer, Returned)
     violations = answer.violations
     if tool is not None and not violations and not (tool.checks is None and tool.verify is None):

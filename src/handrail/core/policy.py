@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from handrail.core.action import Action
 from handrail.core.decision import Finding
 from handrail.core.digest import Json
 from handrail.core.effect import Effect
 from handrail.core.facts import Facts
-from handrail.core.outcome import Violation
+from handrail.core.note import Count, Note
+from handrail.core.outcome import Status, Violation
 from handrail.core.tool import Agent, Tool
+
+if TYPE_CHECKING:
+    from handrail.core.case import Known
 
 
 class Mode(StrEnum):
@@ -71,9 +76,64 @@ class Policy(Protocol):
         """Return what the rules object to. A rule that errs denies."""
         ...
 
+    @property
+    def watches_creation(self) -> bool:
+        """Whether any rule asks who created a resource."""
+        ...
+
+    def around(self, resource: str) -> tuple[tuple[str, ...], str]:
+        """Return the folders that a resource stands in, nearest first, and how the ids of what it holds start.
+
+        Both are empty for resources of a kind without folders.
+        """
+        ...
+
+    def lookup(self, action: Action, agent: Agent | None, effects: tuple[Effect, ...], now_us: int) -> Lookup | None:
+        """Return what the patterns that speak of this action have to know; None when there are none."""
+        ...
+
+    def started(self, case: Case) -> tuple[Note, ...]:
+        """Return what patterns remember of an action that is let run: in flight counts against limits."""
+        ...
+
+    def denied(self, case: Case) -> tuple[Note, ...]:
+        """Return what patterns remember of an action that is refused."""
+        ...
+
+    def ended(self, end: End) -> tuple[Note, ...]:
+        """Return what patterns remember of an action that has ended: only a success is evidence."""
+        ...
+
     def undeclared(self, kind: str, name: str) -> str:
         """Return the sentence for an undeclared `tool` or `agent`, with the nearest known name."""
         ...
+
+
+class Lookup(NamedTuple):
+    """What patterns have to know for one decision; see `Need`."""
+
+    marks: tuple[str, ...] = ()
+    tallies: tuple[tuple[str, int], ...] = ()
+
+
+class End(NamedTuple):
+    """How an action ended, as patterns see it.
+
+    Attributes:
+        action: The action.
+        agent: Its agent, None when undeclared.
+        effects: Its effects, bound to what the result tells.
+        status: How it ended.
+        result: Its result, None when there is none.
+        now_us: When, microseconds since the epoch.
+    """
+
+    action: Action
+    agent: Agent | None
+    effects: tuple[Effect, ...]
+    status: Status
+    result: Json
+    now_us: int
 
 
 class Case(NamedTuple):
@@ -92,6 +152,9 @@ class Case(NamedTuple):
         before: The before-image, once the plan is known.
         planned: False at the first decision, True when the plan is known.
         stated: The effects once each, as they are settled; `effects` has one view for each zone that is touched.
+        known: What is remembered of each resource that they name, and of what is around it.
+        again: Whether this is a further attempt of an action that already counts.
+        holds: What that action added to tallies.
     """
 
     action: Action
@@ -106,6 +169,9 @@ class Case(NamedTuple):
     before: Json = None
     planned: bool = True
     stated: tuple[Effect, ...] = ()
+    known: Mapping[str, Known] = MappingProxyType({})
+    again: bool = False
+    holds: tuple[Count, ...] = ()
 
 
 class Gate(Protocol):

@@ -6,15 +6,21 @@ import json
 from dataclasses import dataclass, replace
 
 from handrail.core.backoff import RETRIES_MAX
+from handrail.core.case import CREATED_BY, EXISTED
 from handrail.core.commands import Go, Settle, Settled
 from handrail.core.digest import Json
-from handrail.core.effect import Effect
-from handrail.core.facts import Call, CallState
+from handrail.core.effect import Effect, Verb
+from handrail.core.facts import Call, CallState, Resource
+from handrail.core.note import put_label, take_back, write
+from handrail.core.observing import apart
 from handrail.core.outcome import Outcome, Reason, Status
-from handrail.core.policy import Policy
+from handrail.core.policy import End, Mode, Policy
 from handrail.core.record import Record, RecordKind
 from handrail.core.store import Transaction
 from handrail.core.tool import EffectError, Tool
+
+ORIGIN = "origin:"
+"""How a label starts that names a zone which a resource, or what it was copied from, came from."""
 
 KEPT_BYTES_MAX = 256 * 1024
 """Results up to this size are kept for a repeated call."""
@@ -42,13 +48,19 @@ NOTHING_LEARNED = Learned()
 def settle(tx: Transaction, command: Settle, policy: Policy, learned: Learned = NOTHING_LEARNED) -> Settled:
     """Write the outcome, the facts that it changes, and what was learned."""
     go = command.go
+    if policy.mode is Mode.OBSERVE:
+        tx = apart(tx)
     tool = policy.tool(go.action.tool)
     outcome, effects = _bind(command, tool)
     failures = _count(tx, command, outcome)
     if outcome.status is Status.RETRY and failures > RETRIES_MAX:
         outcome = _exhausted(outcome)
     if outcome.status is Status.SUCCESS:
-        _zones(tx, effects)
+        happened(tx, go.action.run, effects, creation=policy.watches_creation)
+    agent = policy.agent(go.action.agent)
+    write(tx, policy.ended(End(go.action, agent, effects, outcome.status, command.result, tx.now_us)))
+    if go.holds and _nothing_happened(command, outcome):
+        take_back(tx, go.holds)
     tx.append(_record(command, outcome, effects, tool))
     if go.tracked:
         _end_call(tx, command, outcome, tool)
@@ -106,10 +118,63 @@ def _count(tx: Transaction, command: Settle, outcome: Outcome) -> int:
     return tx.add_failure(go.action.key)
 
 
-def _zones(tx: Transaction, effects: tuple[Effect, ...]) -> None:
+def _nothing_happened(command: Settle, outcome: Outcome) -> bool:
+    """Return whether an action certainly did nothing, so that it used up nothing of any limit.
+
+    What returned, was cut off, or may be tried again counts on: it happened, or may have.
+    """
+    if not command.began:
+        return True
+    failed = outcome.status is Status.FAILED and outcome.reason in (Reason.ERROR, Reason.PREVIEW)
+    return (failed and not command.returned and not command.cut_off) or outcome.status is Status.DENIED
+
+
+def happened(tx: Transaction, run: str, effects: tuple[Effect, ...], *, creation: bool = True) -> None:
+    """Remember what an action did to its resources: their zones, and the labels that stick to them.
+
+    Args:
+        tx: The transaction.
+        run: The action's run.
+        effects: What it did.
+        creation: Whether any rule asks who created a resource.
+    """
     for effect in effects:
-        if effect.zone is not None and effect.bound and effect.writes:
-            tx.put_zone(effect.to or effect.resource, effect.zone)
+        if effect.bound and (effect.resource or effect.to):
+            if effect.writes:
+                _changed(tx, run, effect, creation=creation)
+            elif creation and _unseen(tx, effect.resource):
+                put_label(tx, effect.resource, EXISTED)
+        for label in effect.puts if effect.bound else ():
+            put_label(tx, effect.to or effect.resource, label)
+
+
+def _unseen(tx: Transaction, resource: str) -> bool:
+    labels = tx.resource(resource).labels
+    return EXISTED not in labels and not any(label.startswith(CREATED_BY) for label in labels)
+
+
+def _changed(tx: Transaction, run: str, effect: Effect, *, creation: bool) -> None:
+    """Remember one change. Labels go along with copies and moves, but for who created what."""
+    source = tx.resource(effect.resource) if effect.resource else Resource()
+    target = effect.to or effect.resource
+    created = tuple(label for label in source.labels if label.startswith(CREATED_BY))
+    origin = source.zone if effect.to or effect.verb is not Verb.CREATE else effect.zone
+    if effect.to:
+        for label in source.labels:
+            if label not in created:
+                put_label(tx, effect.to, label)
+    if effect.zone is not None:
+        tx.put_zone(target, effect.zone)
+    moved = effect.zone is not None and origin != effect.zone
+    if origin is not None and (effect.to or moved or effect.verb is Verb.CREATE):
+        put_label(tx, target, f"{ORIGIN}{origin}")
+    if effect.verb in (Verb.DELETE, Verb.MOVE) and created:
+        tx.drop_labels(effect.resource, created)  # what comes there later is something else
+    if effect.verb is Verb.CREATE and EXISTED not in source.labels and EXISTED not in effect.labels:
+        tx.drop_labels(effect.resource, created)
+        put_label(tx, effect.resource, f"{CREATED_BY}{run}")
+    elif creation and effect.verb is not Verb.DELETE and not created and EXISTED not in source.labels:
+        put_label(tx, effect.resource, EXISTED)
 
 
 def _drift(go: Go, event: dict[str, Json]) -> Record:

@@ -22,7 +22,8 @@ from urllib.parse import quote, quote_plus
 
 from handrail.alerts.alert import Alert, AlertKind
 from handrail.core.action import Action, action_key
-from handrail.core.admission import RETRIES_RULE, Desk, admit, propose
+from handrail.core.admission import RETRIES_RULE, Desk, admit
+from handrail.core.case import propose
 from handrail.core.commands import (
     Admit,
     Admitted,

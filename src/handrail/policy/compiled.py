@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from handrail.core.action import Action
 from handrail.core.decision import Finding
 from handrail.core.digest import Json
+from handrail.core.effect import Effect
 from handrail.core.names import did_you_mean
+from handrail.core.note import Note
 from handrail.core.outcome import Violation
-from handrail.core.policy import Case, Mode
+from handrail.core.policy import Case, End, Lookup, Mode
 from handrail.core.tool import Agent, Tool
+from handrail.policy.folders import Folders
+from handrail.policy.memory import Memory
 from handrail.policy.model import Document
 from handrail.policy.normal import Normalise
 from handrail.policy.problems import quoted
@@ -32,6 +37,9 @@ class CompiledPolicy:
         zones: Declared zones.
         normalise: Brings a resource id into its one form.
         contracts: For a tool with an argument schema, what arguments break.
+        folders: Which kinds of resources have folders.
+        memory: What its patterns look at and remember.
+        watches_creation: Whether any rule asks who created a resource.
     """
 
     source: str
@@ -44,6 +52,9 @@ class CompiledPolicy:
     normalise: Normalise
     contracts: Mapping[str, Callable[[Json], tuple[Violation, ...]]]
     _judges: Mapping[str, ToolRules]
+    folders: Folders
+    memory: Memory
+    watches_creation: bool
 
     @property
     def mode(self) -> Mode:
@@ -107,6 +118,26 @@ class CompiledPolicy:
         """Return what the rules object to. A rule that errs denies."""
         rules = self._judges.get(case.action.tool)
         return () if rules is None else rules.judge(case)
+
+    def around(self, resource: str) -> tuple[tuple[str, ...], str]:
+        """Return the folders that a resource stands in, and how the ids of what it holds start."""
+        return self.folders.around(resource)
+
+    def lookup(self, action: Action, agent: Agent | None, effects: tuple[Effect, ...], now_us: int) -> Lookup | None:
+        """Return what patterns have to know."""
+        return self.memory.lookup(action, agent, effects, now_us)
+
+    def started(self, case: Case) -> tuple[Note, ...]:
+        """Return what patterns remember of an action that is let run."""
+        return self.memory.started(case)
+
+    def denied(self, case: Case) -> tuple[Note, ...]:
+        """Return what patterns remember of an action that is refused."""
+        return self.memory.denied(case)
+
+    def ended(self, end: End) -> tuple[Note, ...]:
+        """Return what patterns remember of an action that has ended."""
+        return self.memory.ended(end)
 
     def undeclared(self, kind: str, name: str) -> str:
         """Return the sentence for an undeclared `tool` or `agent`, with the nearest known name."""

@@ -9,12 +9,14 @@ from handrail.policy.cel import Condition, ExpressionError, Members, Vocabulary
 from handrail.policy.document import Node
 from handrail.policy.problems import Problems
 
-EFFECT = frozenset({"verb", "resource", "to", "zone", "amount", "labels"})
+EFFECT = frozenset({"verb", "resource", "to", "zone", "amount", "labels", "created_by_run"})
 AGENT = frozenset({"name", "access", "owner", "parent"})
 TOOL = frozenset({"name"})
 RUN = frozenset({"id"})
 
 RULE_NAMES: Members = {"effect": EFFECT, "args": None, "agent": AGENT, "tool": TOOL, "run": RUN, "before": None}
+EVENT_NAMES: Members = {"effect": EFFECT, "args": None, "agent": AGENT, "tool": TOOL, "run": RUN}
+ENDED_NAMES: Members = {**EVENT_NAMES, "result": None}
 EFFECT_NAMES: Members = {"args": None}
 CHECK_NAMES: Members = {"args": None, "result": None, "now": None}
 EXPECT_NAMES: Members = {"args": None, "before": None, "result": None, "seen": None}

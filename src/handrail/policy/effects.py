@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from handrail.core.digest import Json
-from handrail.core.effect import Effect, Verb
+from handrail.core.effect import PLACEHOLDER, Effect, Verb
 from handrail.core.names import did_you_mean
 from handrail.core.text import safe
 from handrail.core.tool import EffectError
@@ -30,7 +30,6 @@ AMOUNT_MAX = 2**63 - 1
 UNDECLARED = (Effect(Verb.EXECUTE),)
 """What a tool does that declares nothing: anything."""
 
-_PLACEHOLDER = "{?}"
 Compiled = TypeVar("Compiled")
 
 
@@ -46,6 +45,7 @@ class _Declared:
     zone: Path | None
     fixed_zone: str | None
     amount: Path | None
+    puts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class DeclaredEffects:
         if one.resource is None:
             resource = ""
         elif one.unbound:
-            resource = self.normalise(one.resource.render(scope, _PLACEHOLDER))
+            resource = self.normalise(one.resource.render(scope, PLACEHOLDER))
         else:
             resource = self._id(one.resource, scope)
         return Effect(
@@ -109,6 +109,7 @@ class DeclaredEffects:
             None if one.to is None else self._id(one.to, scope),
             one.fixed_zone if one.zone is None else self._zone(one.zone, scope),
             None if one.amount is None else _amount(one.amount, scope),
+            puts=one.puts,
         )
 
     def _id(self, template: Template, scope: Mapping[str, Json]) -> str:
@@ -154,6 +155,7 @@ def _declared(spec: EffectSpec, zones: Zones, problems: Problems) -> _Declared:
         zone,
         fixed,
         _compiled(spec.amount, lambda text: _args_only(text, "amount"), problems),
+        tuple(str(node.value) for node in spec.labels),
     )
 
 

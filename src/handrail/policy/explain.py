@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from handrail.core import admission
 from handrail.core.action import Action, action_key
+from handrail.core.case import case_of, propose
+from handrail.core.commands import Admit
 from handrail.core.decision import Decision
 from handrail.core.digest import Json
 from handrail.core.effect import Effect
@@ -17,7 +19,8 @@ from handrail.policy import cel
 from handrail.policy.cel import ConditionError
 from handrail.policy.checks import shown
 from handrail.policy.compiled import CompiledPolicy
-from handrail.policy.rules import Rule, variables, visible
+from handrail.policy.rules import Rule, rules_of, visible
+from handrail.policy.values import variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,30 +87,16 @@ def explain(
         before: The before-image; without one, a tool that has a paired read is decided as before its plan is known.
     """
     action = Action("explain", agent, "explain", "explain", tool, args, action_key(agent, tool, args))
-    proposed = admission.propose(policy, action)
-    declared, unknown = proposed.tool, proposed.unknown
-    known = Facts(now_us=0) if facts is None else facts
-    effects = tuple(admission.remembered(effect, known) for effect in proposed.effects)
-    seen = tuple(view for effect in effects for view in admission.in_every_zone(effect, known))
+    proposed = propose(policy, action)
+    declared = proposed.tool
     contract = policy.contracts.get(tool)
     invalid = () if contract is None else contract(dict(args))
     planned = declared is None or declared.before is None or before is not None
-    case = Case(
-        action,
-        policy.agent(agent),
-        declared,
-        seen,
-        known,
-        policy,
-        invalid=invalid,
-        unknown=unknown,
-        before=before,
-        planned=planned,
-        stated=effects,
-    )
+    command = Admit(action, planned=planned, before=before, invalid=invalid)
+    case = case_of(policy, command, proposed, Facts(now_us=0) if facts is None else facts)
     decision = admission.decide(gates, case)
     considered = tuple(one for rule in policy.rules for one in _consider(rule, case))
-    return Explanation(decision, seen, unknown, invalid, considered, policy.hash)
+    return Explanation(decision, case.effects, case.unknown, invalid, considered, policy.hash)
 
 
 def _consider(rule: Rule, case: Case) -> list[Considered]:
@@ -122,6 +111,8 @@ def _consider(rule: Rule, case: Case) -> list[Considered]:
         return [one(None, holds=None, why="Its effects cannot be told.")]
     if "before" in rule.names and case.before is None and not case.planned:
         return [one(None, holds=None, why="It waits for the before-image.")]
+    if rule.pattern is not None:
+        return _pattern(rule, case)
     if rule.when is None:
         return [one(index, holds=True, why="It has no condition.") for index in range(len(case.effects))]
     found: list[Considered] = []
@@ -136,3 +127,15 @@ def _consider(rule: Rule, case: Case) -> list[Considered]:
             continue
         found.append(one(index, holds=holds, why=f"{facts}." if facts else ""))
     return found
+
+
+def _pattern(rule: Rule, case: Case) -> list[Considered]:
+    """Return what a rule with a pattern made of the action as a whole."""
+    matched = rules_of(case.action.tool, (rule,))
+    assert matched is not None
+    effects = matched.matching(case).get(rule.id)
+    if effects is None:
+        return [Considered(rule.id, rule.line, rule.then.value, 0, False, "Its condition speaks of other effects.")]
+    tripped = rule.objection(case, effects)
+    why = "It is kept." if tripped is None else f"{tripped.why}."
+    return [Considered(rule.id, rule.line, rule.then.value, 0, tripped is not None, why)]

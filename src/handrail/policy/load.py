@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -17,17 +17,24 @@ from handrail.policy import document, paths
 from handrail.policy.cel import Vocabulary
 from handrail.policy.checks import SchemaCheck, checks, schema_check
 from handrail.policy.compiled import CompiledPolicy
-from handrail.policy.conditions import RULE_NAMES, condition
+from handrail.policy.conditions import ENDED_NAMES, EVENT_NAMES, RULE_NAMES, condition
+from handrail.policy.document import Node
 from handrail.policy.effects import effects
+from handrail.policy.folders import Folders, folders
 from handrail.policy.globs import resolve
-from handrail.policy.model import AgentSpec, Document, PairedSpec, RedactSpec, RuleSpec, ToolSpec
+from handrail.policy.memory import memory
+from handrail.policy.model import AgentSpec, Document, KindSpec, PairedSpec, RedactSpec, RuleSpec, ToolSpec
 from handrail.policy.normal import INSENSITIVE, Normalise, normaliser
 from handrail.policy.paired import paired
+from handrail.policy.paths import Path as DottedPath
 from handrail.policy.paths import PathError
+from handrail.policy.pattern_spec import LASTING, EventSpec, PatternKind, PatternSpec, named, said_of
+from handrail.policy.patterns import Event, Pattern
 from handrail.policy.problems import NOWHERE, Mark, Problems, quoted
 from handrail.policy.read import Reader
 from handrail.policy.redact import Redact, redact
 from handrail.policy.rules import Rule, rules_of
+from handrail.policy.scopes import Scope
 from handrail.policy.zones import Zones, zones
 
 LINEAGE_MAX = 16
@@ -115,6 +122,9 @@ class _Compiler:
             self._normalise,
             MappingProxyType(self._contracts()),
             MappingProxyType(judges),
+            _folders(read.kinds),
+            memory(tools, rules, judges),
+            any(("effect", "created_by_run") in paths for paths in _asked(rules)),
         )
 
     # --- agents ---
@@ -241,7 +251,52 @@ class _Compiler:
             vocabularies["effect", "zone"] = self._zones.vocabulary
         when = None if spec.when is None else condition(spec.when, RULE_NAMES, self._problems, vocabularies)
         execute = None if when is None else when.execute
-        return Rule(spec.id, spec.then, tools, agents, when, spec.why, spec.at.line, execute)
+        pattern = None if spec.pattern is None else self._pattern(spec.id, spec.pattern, vocabularies)
+        return Rule(spec.id, spec.then, tools, agents, when, spec.why, spec.at.line, pattern, execute)
+
+    def _pattern(
+        self, rule: str, spec: PatternSpec, vocabularies: Mapping[tuple[str, ...], Vocabulary]
+    ) -> Pattern:  # fmt: skip
+        evidence = spec.kind is PatternKind.REQUIRES
+        event = None if spec.event is None else self._event(spec.event, vocabularies, evidence=evidence)
+        sticks = spec.kind in LASTING and any(node.value == "resource" for node in spec.same)
+        own = [Node(spec.at, "action", {})] if spec.kind is PatternKind.REPEAT and not spec.same else []
+        parts = [self._part(node) for node in (*spec.per, *spec.same, *own)]
+        amount: DottedPath | str | None = None
+        if spec.amount is not None:
+            amount = "effect" if spec.amount.value == "effect.amount" else self._amount(spec.amount)
+        scope = Scope(tuple(part for part in parts if part is not None), evidence)
+        said = said_of(spec)
+        return Pattern(
+            spec.kind, rule, scope, event, spec.within_us or 0, spec.limit, amount, spec.once, sticks, said
+        )  # fmt: skip
+
+    def _event(
+        self, spec: EventSpec, vocabularies: Mapping[tuple[str, ...], Vocabulary], *, evidence: bool
+    ) -> Event:  # fmt: skip
+        tools = None if spec.tools is None else resolve(spec.tools, self._document.tools, "tool", self._problems)
+        names = ENDED_NAMES if evidence else EVENT_NAMES
+        when = None if spec.when is None else condition(spec.when, names, self._problems, vocabularies)
+        return Event(tools, None if spec.verbs is None else frozenset(spec.verbs), when, spec.status, named(spec))
+
+    def _part(self, node: Node) -> DottedPath | str | None:
+        text = str(node.value)
+        if not text.startswith("args."):
+            return text
+        try:
+            return paths.path(text, ("args",))
+        except PathError as error:
+            self._problems.add(node.at, str(error))
+            return None
+
+    def _amount(self, node: Node) -> DottedPath | None:
+        text = str(node.value)
+        if not text.startswith("args."):
+            message = f"'sum' is effect.amount or a path to whole units such as args.cents, not {quoted(text)}."
+            self._problems.add(node.at, message)
+            return None
+        found = self._part(node)
+        return found if isinstance(found, DottedPath) else None
 
     def _lineage(self, name: str) -> list[str]:
         lineage: list[str] = []
@@ -250,6 +305,15 @@ class _Compiler:
             lineage.append(current)
             current = self._document.agents[current].parent
         return lineage
+
+
+def _asked(rules: tuple[Rule, ...]) -> Iterator[tuple[tuple[str, ...], ...]]:
+    """Yield the paths that each condition asks about."""
+    for rule in rules:
+        event = None if rule.pattern is None else rule.pattern.event
+        for when in (rule.when, None if event is None else event.when):
+            if when is not None:
+                yield when.paths
 
 
 def _reached(name: str, edges: Mapping[str, list[PairedSpec]]) -> set[str]:
@@ -269,6 +333,10 @@ def _arguments(check: SchemaCheck) -> Callable[[Json], tuple[Violation, ...]]:
     return lambda args: check(args, "arguments")
 
 
-def _insensitive(kinds: Mapping[str, bool]) -> frozenset[str]:
-    declared = {name.lower(): insensitive for name, insensitive in kinds.items()}
-    return frozenset(kind for kind in INSENSITIVE | set(declared) if declared.get(kind, True))
+def _insensitive(kinds: Mapping[str, KindSpec]) -> frozenset[str]:
+    said = {name.lower(): kind.insensitive for name, kind in kinds.items() if kind.insensitive is not None}
+    return frozenset(kind for kind in INSENSITIVE | set(said) if said.get(kind, True))
+
+
+def _folders(kinds: Mapping[str, KindSpec]) -> Folders:
+    return folders({name.lower(): kind.folders for name, kind in kinds.items() if kind.folders is not None})

@@ -13,6 +13,7 @@ from handrail.core.effect import Verb
 from handrail.core.policy import Mode
 from handrail.core.tool import Access, AskMode
 from handrail.policy.document import Node
+from handrail.policy.pattern_spec import PatternSpec
 from handrail.policy.problems import NOWHERE, Mark
 
 
@@ -45,6 +46,19 @@ class AgentSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class KindSpec:
+    """What is special about one kind of resource; None where the default holds.
+
+    Attributes:
+        insensitive: Whether its names have no case.
+        folders: Whether its names have folders.
+    """
+
+    insensitive: bool | None = None
+    folders: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EffectSpec:
     """One effect as declared; texts keep their nodes, so that problems inside them have a place."""
 
@@ -55,6 +69,7 @@ class EffectSpec:
     to: Node | None = None
     zone: Node | None = None
     amount: Node | None = None
+    labels: tuple[Node, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +135,7 @@ class RuleSpec:
     agents: tuple[Node, ...] | None = None
     when: Node | None = None
     why: str = ""
+    pattern: PatternSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +159,7 @@ class Document:
         alerts: Web addresses that alarms go to.
         desktop_alerts: Whether alarms also appear on the desktop.
         zones: The texts that stand for each zone, in lower case.
-        kinds: For a kind of resource, whether its names have no case.
+        kinds: What is special about kinds of resources.
         pending_us: How long a ticket can be decided, in microseconds.
         valid_us: How long an approval can be used, in microseconds.
         agents: Agents by name.
@@ -159,7 +175,7 @@ class Document:
     alerts: tuple[str, ...] = ()
     desktop_alerts: bool = False
     zones: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    kinds: Mapping[str, bool] = field(default_factory=dict)
+    kinds: Mapping[str, KindSpec] = field(default_factory=dict)
     pending_us: int = 1_800_000_000
     valid_us: int = 1_800_000_000
     agents: Mapping[str, AgentSpec] = field(default_factory=dict)

@@ -9,9 +9,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from handrail.core.backoff import Backoff
+from handrail.core.case import EXISTED
 from handrail.core.digest import Json, NotJson, to_json
 from handrail.core.effect import Verb
 from handrail.core.names import did_you_mean, fold
+from handrail.core.note import LABELS_FULL
 from handrail.core.policy import Mode
 from handrail.core.tool import Access, AskMode
 from handrail.policy.document import Node
@@ -21,6 +23,7 @@ from handrail.policy.model import (
     CheckSpec,
     Document,
     EffectSpec,
+    KindSpec,
     PairedSpec,
     RedactSpec,
     RuleSpec,
@@ -28,6 +31,7 @@ from handrail.policy.model import (
     Then,
     ToolSpec,
 )
+from handrail.policy.pattern_spec import PatternKind, read_pattern
 from handrail.policy.problems import Mark, Problems, quoted
 
 FORMAT = 1
@@ -40,13 +44,15 @@ KEYS = (
     "version", "mode", "store", "four_eyes", "reviewers", "alerts", "desktop_alerts", "zones", "kinds", "agents",
     "redact", "tools", "rules", "reviews",
 )  # fmt: skip
-EFFECT_KEYS = ("do", "resource", "to", "zone", "amount", "when")
+EFFECT_KEYS = ("do", "resource", "to", "zone", "amount", "labels", "when")
 TOOL_KEYS = (
     *EFFECT_KEYS, "effects", "idempotent", "critical", "ask", "before", "undo", "verify", "result", "args", "checks",
     "retry", "description",
 )  # fmt: skip
-RULE_KEYS = ("id", "for", "agents", "when", "then", "why")
-PATTERNS = ("requires", "forbids_after", "at_most", "repeat", "cooldown", "until_cleared")
+RULE_KEYS = ("id", "for", "agents", "when", "then", "why", *PatternKind)
+
+_LABEL = re.compile(r"[a-z0-9][a-z0-9_.-]{0,59}")
+_TAKEN = frozenset({EXISTED, LABELS_FULL})
 
 ReadFile = Callable[[str], str]
 
@@ -167,14 +173,18 @@ class Reader:
             zones[name] = tuple(sorted({word.strip().lower() for word, _ in words}))
         return zones
 
-    def _kind(self, name: str, node: Node) -> bool:
-        fields = Fields(node, f"kind {quoted(name)}", ("case",), self._problems)
+    def _kind(self, name: str, node: Node) -> KindSpec:
+        what = f"kind {quoted(name)}"
+        fields = Fields(node, what, ("case", "folders"), self._problems)
+        if "case" not in fields and "folders" not in fields:
+            self._problems.add(node.at, f"{what} says nothing. Add 'case: insensitive' or 'folders: true'.")
         case = fields.text("case")
-        if case is not None and case.value in {"insensitive", "sensitive"}:
-            return case.value == "insensitive"
-        at = node.at if case is None else case.at
-        self._problems.add(at, f"'case' of kind {quoted(name)} must be insensitive or sensitive.")
-        return False
+        if case is not None and case.value not in {"insensitive", "sensitive"}:
+            self._problems.add(case.at, f"'case' of {what} must be insensitive or sensitive.")
+        return KindSpec(
+            None if case is None else case.value == "insensitive",
+            fields.flag("folders", default=False) if "folders" in fields else None,
+        )
 
     def _agent(self, name: str, node: Node, at: Mark) -> AgentSpec:
         keys = ("access", "owner", "parent", "tokens_per_day")
@@ -254,7 +264,19 @@ class Reader:
             fields.text("to"),
             fields.text("zone"),
             fields.text("amount"),
+            self._labels(fields, what),
         )
+
+    def _labels(self, fields: Fields, what: str) -> tuple[Node, ...]:
+        nodes = fields.texts("labels", one=True) or ()
+        for node in nodes:
+            text = str(node.value)
+            if not _LABEL.fullmatch(text):
+                message = f"{quoted(text)} in 'labels' of {what} is no label: a-z, 0-9, '_', '-', '.', at most 60."
+                self._problems.add(node.at, message)
+            elif text in _TAKEN:
+                self._problems.add(node.at, f"The label {quoted(text)} is put by Handrail itself. Use another.")
+        return nodes
 
     def _condition(self, fields: Fields, key: str) -> Node | None:
         node = fields.node(key)
@@ -384,12 +406,7 @@ class Reader:
     def _rule(self, node: Node) -> RuleSpec | None:
         name = node.value.get("id") if isinstance(node.value, dict) else None
         what = f"rule {quoted(name.value)}" if name is not None and isinstance(name.value, str) else "a rule"
-        refused = {
-            pattern: f"{what} uses {quoted(pattern)}, which this release cannot keep yet. A rule that is not kept "
-            "protects nothing, so it is refused: remove it, or write a condition with 'when'."
-            for pattern in PATTERNS
-        }
-        fields = Fields(node, what, RULE_KEYS, self._problems, refused=refused)
+        fields = Fields(node, what, RULE_KEYS, self._problems)
         if not isinstance(node.value, dict):
             return None
         key, why, then = fields.text("id"), fields.text("why"), fields.text("then")
@@ -412,6 +429,7 @@ class Reader:
             fields.texts("agents", one=True),
             self._condition(fields, "when"),
             "" if why is None else " ".join(str(why.value).split()),
+            read_pattern(fields, what, self._problems),
         )
 
     def _redact(self, node: Node) -> list[RedactSpec]:

@@ -1,7 +1,8 @@
 """Rules: which effects a person has to look at, and which are refused. Rules only restrict.
 
 For each tool the rules that speak of it are known beforehand, with all that their conditions need, so that one effect
-costs one conversion, however many rules look at it. A condition that errs denies.
+costs one conversion, however many rules look at it. A condition that errs denies. Where a rule has a pattern, its
+condition says which effects it speaks of, and the pattern whether it objects.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from handrail.policy import cel
 from handrail.policy.cel import Condition
 from handrail.policy.checks import absent, look, shown
 from handrail.policy.model import Then
+from handrail.policy.pattern_spec import PatternKind
+from handrail.policy.patterns import Pattern, Tripped
 from handrail.policy.problems import quoted
+from handrail.policy.values import variables
 
 GATE = "rules"
 """The name of the gate that these findings carry."""
@@ -44,6 +48,7 @@ class Rule:
         when: Its condition, None for always.
         why: The policy's own sentence, `""` to generate one.
         line: Where it stands in the file.
+        pattern: What must have happened before, or must not; None for a rule that looks at the action alone.
         execute: The condition's bare evaluation, for the hot path.
     """
 
@@ -54,6 +59,7 @@ class Rule:
     when: Condition | None
     why: str
     line: int = 0
+    pattern: Pattern | None = None
     execute: Any = field(default=None, repr=False)
 
     @property
@@ -65,6 +71,17 @@ class Rule:
     def verdict(self) -> Verdict:
         """What it says when it applies."""
         return Verdict.ASK if self.then is Then.ASK else Verdict.DENY
+
+    def objection(self, case: Case, effects: Sequence[Effect]) -> Tripped | None:
+        """Return why its pattern objects to an action whose `effects` it speaks of; None when it does not."""
+        return None if self.pattern is None else self.pattern.judge(case, self.counted(case, effects))
+
+    def counted(self, case: Case, effects: Sequence[Effect]) -> tuple[Effect, ...]:
+        """Return those effects as the pattern counts them: each once, however many zones it touches."""
+        if len(case.effects) == len(case.stated):
+            return tuple(effects)
+        views = {effect._replace(zone=None) for effect in effects}
+        return tuple(effect for effect in case.stated if effect._replace(zone=None) in views)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +104,38 @@ class ToolRules:
         if not rules:
             return ()
         found: dict[str, Finding] = {}
+        matched: dict[str, list[Effect]] = {}
         for index, effect in enumerate(case.effects):
             if index == 1:  # what speaks of no effect was decided with the first
-                rules = tuple(rule for rule in rules if "effect" in rule.names)
-            _judge(case, effect, rules, self.needs, found)
+                rules = tuple(rule for rule in rules if "effect" in rule.names or rule.pattern is not None)
+            _judge(case, effect, rules, self.needs, found, matched)
+        if matched:
+            for rule in rules:
+                if rule.id in matched:
+                    tripped = rule.objection(case, matched[rule.id])
+                    if tripped is not None:
+                        _keep(found, _objected(rule, tripped))
         return tuple([found[rule.id] for rule in self.rules if rule.id in found]) if found else ()
+
+    def matching(self, case: Case) -> dict[str, list[Effect]]:
+        """Return the effects that each rule with a pattern speaks of, by the rule's id."""
+        matched: dict[str, list[Effect]] = {}
+        rules = tuple(rule for rule in self._meant(case) if rule.pattern is not None)
+        for effect in case.effects if rules else ():
+            _judge(case, effect, rules, self.needs, {}, matched)
+        return matched
 
     def _meant(self, case: Case) -> tuple[Rule, ...]:
         """Return the rules that speak of this agent, and can be decided yet."""
         name, everyone = case.action.agent, case.agent is None
         early = case.before is None and not case.planned
+        settled = case.again or case.action.parent is not None  # a retry counts already, our own calls never do
         return tuple(
             rule
             for rule in self.rules
-            if (rule.agents is None or name in rule.agents or everyone) and not (early and "before" in rule.names)
+            if (rule.agents is None or name in rule.agents or everyone)
+            and not (early and "before" in rule.names)
+            and not (settled and rule.pattern is not None)
         )
 
 
@@ -110,6 +145,7 @@ def _judge(
     rules: tuple[Rule, ...],
     needs: Mapping[str, frozenset[str] | None],
     found: dict[str, Finding],
+    matched: dict[str, list[Effect]],
 ) -> None:
     """Note what the rules say of one effect. The loop is the hot path of every decision."""
     values = variables(case, effect, needs)
@@ -126,49 +162,10 @@ def _judge(
             if answer is not True:
                 _keep(found, _erred(rule, cel.no_answer(rule.when)))
                 continue
-        _keep(found, _matched(rule, case, values))
-
-
-def variables(case: Case, effect: Effect, needs: Mapping[str, frozenset[str] | None]) -> dict[str, Any]:
-    """Return the values of the variables that conditions need, for one effect of a case."""
-    values: dict[str, Any] = {}
-    for name, members in needs.items():
-        if name == "effect":
-            values[name] = _effect_value(effect, members)
-        elif name == "args":
-            args = case.action.args
-            values[name] = args if type(args) is dict else dict(args)
-        elif name == "tool":
-            values[name] = {"name": case.action.tool}
-        elif name == "run":
-            values[name] = {"id": case.action.run}
-        elif name == "agent":
-            values[name] = _agent_value(case)
-        elif case.before is not None:
-            values[name] = case.before
-    return values
-
-
-def _effect_value(effect: Effect, members: frozenset[str] | None) -> dict[str, Json]:
-    if members is None:
-        return effect.to_json()
-    value: dict[str, Json] = {}
-    for member in members:
-        if member == "verb":
-            value[member] = effect.verb.value
-        elif member == "labels":
-            value[member] = list(effect.labels)
+        if rule.pattern is not None:
+            matched.setdefault(rule.id, []).append(effect)
         else:
-            value[member] = getattr(effect, member)
-    return value
-
-
-def _agent_value(case: Case) -> dict[str, Json]:
-    agent = case.agent
-    if agent is None:
-        return {"name": case.action.agent, "access": None, "owner": None, "parent": case.action.parent}
-    parent = agent.lineage[-2] if len(agent.lineage) > 1 else None
-    return {"name": agent.name, "access": agent.access.value, "owner": agent.owner, "parent": parent}
+            _keep(found, _matched(rule, case, values))
 
 
 def _keep(found: dict[str, Finding], finding: Finding) -> None:
@@ -187,6 +184,15 @@ def _matched(rule: Rule, case: Case, values: Mapping[str, Any]) -> Finding:
         (".".join(path), _short(value)) for path in paths if not absent(value := look(path, seen))
     )  # fmt: skip
     return Finding(GATE, rule.id, verdict, why, kept, sticky=verdict is Verdict.DENY, reason=Reason.RULE)
+
+
+def _objected(rule: Rule, tripped: Tripped) -> Finding:
+    """Return what a pattern's objection comes to. Only what looks at no limit, and no evidence, is remembered."""
+    assert rule.pattern is not None
+    does = "asks a person" if rule.then is Then.ASK else "denies this"
+    why = rule.why or f"Rule {quoted(rule.id)} {does}: {tripped.why}."
+    sticky = rule.verdict is Verdict.DENY and rule.pattern.kind is PatternKind.FORBIDS_AFTER
+    return Finding(GATE, rule.id, rule.verdict, why, tripped.values, sticky=sticky, reason=rule.pattern.reason)
 
 
 def _sentence(rule: Rule, paths: Sequence[tuple[str, ...]], seen: Mapping[str, Any]) -> str:
@@ -226,4 +232,5 @@ def rules_of(tool: str, rules: Sequence[Rule]) -> ToolRules | None:
     if not own:
         return None
     needs = cel.merge(rule.when for rule in own if rule.when is not None)
-    return ToolRules(own, needs, all(rule.agents is None for rule in own) and "before" not in needs)
+    plain = all(rule.agents is None and rule.pattern is None for rule in own) and "before" not in needs
+    return ToolRules(own, needs, plain)

@@ -6,6 +6,7 @@ from handrail.core.digest import Json
 from handrail.core.effect import Verb
 from handrail.core.policy import Mode
 from handrail.core.tool import Access, AskMode
+from handrail.policy.pattern_spec import EventStatus
 
 _Schema = dict[str, Json]
 
@@ -26,7 +27,8 @@ def json_schema() -> dict[str, Json]:
         "desktop_alerts": _said({"type": "boolean"}, "Whether alarms appear on the desktop. Default: false."),
         "zones": _said(_map(_or_nothing(_list(_TEXT))), "The texts that stand for each zone."),
         "kinds": _said(
-            _map(_object({"case": {"enum": ["insensitive", "sensitive"]}}, "case")), "How ids of a kind compare."
+            _map(_object({"case": {"enum": ["insensitive", "sensitive"]}, "folders": {"type": "boolean"}})),
+            "Whether ids of a kind have case, and folders.",
         ),
         "agents": _said(_map(_or_nothing(_agent())), "Who may act."),
         "redact": _said(_list({"anyOf": [_TEXT, _redact()]}), "Secret paths."),
@@ -58,6 +60,7 @@ def _effect() -> dict[str, Json]:
         "to": _said(_TEXT, "Where a copy or a move goes."),
         "zone": _said(_TEXT, "The zone it enters: a path such as args.env, or a declared zone."),
         "amount": _said(_TEXT, "A path to whole units, such as args.cents."),
+        "labels": _said(_one_or_more(), "Labels that it puts on the resource when it succeeds."),
         "when": _condition(),
     }
 
@@ -119,10 +122,35 @@ def _rule() -> _Schema:
             "when": _condition(),
             "then": _said({"enum": ["ask", "deny"]}, "What happens."),
             "why": _said(_TEXT, "One sentence for agents and people."),
+            **_patterns(),
         },
         "id",
         "then",
     )
+
+
+def _patterns() -> dict[str, Json]:
+    scope: _Schema = _said(_one_or_more(), "agent, run, resource, tool, fleet, or a path such as args.customer.")
+    event: dict[str, Json] = {
+        "tool": _said(_one_or_more(), "Tools by name or pattern."),
+        "do": _said({"anyOf": [_words(Verb), {**_list(_words(Verb)), "minItems": 1}]}, "What it did."),
+        "when": _condition(),
+        "status": _said(_words(EventStatus), "What became of it. Default: started."),
+    }
+    shared: dict[str, Json] = {"per": scope, "within": _duration()}
+    of: _Schema = {"anyOf": [_words(EventStatus), _object(event)]}
+    count: dict[str, Json] = {"count": _WHOLE, "sum": _TEXT, "limit": _WHOLE, "of": of, **shared}
+    wait = _object({"wait": _duration(), "per": scope}, "wait")
+    return {
+        "requires": _said(
+            _object({**event, "same": scope, "once": {"type": "boolean"}, **shared}), "What must have succeeded before."
+        ),
+        "forbids_after": _said(_object({**event, "same": scope, **shared}), "What must not have run before."),
+        "at_most": _said(_object(count), "How many, or how much, in a window of time."),
+        "repeat": _said(_object({"times": _WHOLE, "same": scope, **shared}, "times"), "How often the same action."),
+        "cooldown": _said({"anyOf": [_duration(), wait]}, "How long to wait after the last one."),
+        "until_cleared": _said(_object({**event, "same": scope, "per": scope}), "What stops until a person lifts it."),
+    }
 
 
 def _redact() -> _Schema:
@@ -141,7 +169,7 @@ def _one_or_more() -> _Schema:
     return {"anyOf": [_TEXT, {**_list(_TEXT), "minItems": 1}]}
 
 
-def _words(kind: type[Verb | Mode | Access | AskMode]) -> _Schema:
+def _words(kind: type[Verb | Mode | Access | AskMode | EventStatus]) -> _Schema:
     return {"enum": [member.value for member in kind]}
 
 

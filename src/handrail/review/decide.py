@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from handrail.core.admission import barred, review_record
 from handrail.core.digest import Json
 from handrail.core.effect import Verb
 from handrail.core.names import did_you_mean
+from handrail.core.note import AFTER, LABELS_FULL
 from handrail.core.policy import Policy
 from handrail.core.record import Record, RecordKind
 from handrail.core.store import Denial, Query, Store, Transaction
@@ -225,16 +227,58 @@ def revoke(store: Store, policy: Policy, id: str, *, reviewer: str, secret: str)
     return store.transact(step, durable=True)
 
 
-def clear(store: Store, policy: Policy, resource: str, *, reviewer: str, secret: str) -> int:
-    """Forget the refusals on a resource; return how many there were. Raises `ReviewError`."""
+class Cleared(NamedTuple):
+    """What was forgotten.
+
+    Attributes:
+        refusals: Refusals on the resource.
+        labels: Labels that were taken off it.
+        stops: Agents and others for whom `until_cleared` of the rule was lifted.
+    """
+
+    refusals: int = 0
+    labels: int = 0
+    stops: int = 0
+
+
+def clear(
+    store: Store,
+    policy: Policy,
+    resource: str = "",
+    *,
+    labels: tuple[str, ...] = (),
+    rule: str = "",
+    reviewer: str,
+    secret: str,
+) -> Cleared:
+    """Forget what is held against a resource, or what a rule stops until a person lifts it.
+
+    Args:
+        store: The store.
+        policy: The policy.
+        resource: Normalised id; its refusals are forgotten, and the labels that rules put on it.
+        labels: Further labels to take off it.
+        rule: Id of a rule with `until_cleared`; it is lifted for everybody.
+        reviewer: Who says so.
+        secret: Their secret.
+
+    Raises:
+        ReviewError: They are nobody who may decide.
+    """
+    from handrail.policy.scopes import head  # noqa: PLC0415 (needed when somebody clears)
+
     unlock_as(_person(store, policy, reviewer), secret)
 
-    def step(tx: Transaction) -> int:
-        count = tx.clear_denials(resource)
-        if count:
-            body: dict[str, Json] = {"by": reviewer, "refusals": count}
+    def step(tx: Transaction) -> Cleared:
+        stops = [key for key in (tx.marks(head("until_cleared", rule)) if rule else ()) if tx.drop_mark(key)]
+        put = tuple(one for one in tx.resource(resource).labels if one.startswith(AFTER) or one == LABELS_FULL)
+        done = Cleared(tx.clear_denials(resource), tx.drop_labels(resource, (*put, *labels)), len(stops))
+        if any(done):
+            body: dict[str, Json] = {"by": reviewer, **{name: n for name, n in done._asdict().items() if n}}
+            if rule:
+                body["rule"] = rule
             tx.append(Record(RecordKind.REVIEW, resource=resource, reason="cleared", body=body))
-        return count
+        return done
 
     return store.transact(step, durable=True)
 

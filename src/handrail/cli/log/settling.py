@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from handrail.cli.log.finding import find_rows
 from handrail.core.digest import Json, canonical
-from handrail.core.effect import Verb
+from handrail.core.effect import Effect
 from handrail.core.facts import Call, CallState
 from handrail.core.outcome import Reason, Status
 from handrail.core.record import Record, RecordKind, Stored
+from handrail.core.settlement import happened
 from handrail.core.store import Transaction
 from handrail.core.text import safe
 from handrail.errors import ReviewError
@@ -103,7 +103,9 @@ def resolve_action(tx: Transaction, word: Word) -> None:
         )
     )
     if word.happened:
-        _remember(tx, intent.body)
+        effects = intent.body.get("effects")
+        told = [Effect.from_told(one) for one in effects if isinstance(one, dict)] if isinstance(effects, list) else []
+        happened(tx, intent.run, tuple(effect for effect in told if effect is not None))
     if call is None:
         return
     if word.happened:
@@ -113,14 +115,3 @@ def resolve_action(tx: Transaction, word: Word) -> None:
         )
     else:
         tx.drop_call(call.run, call.call)
-
-
-def _remember(tx: Transaction, body: Mapping[str, Json]) -> None:
-    """Remember the zones that the action's resources stand in now, as the settlement of a success does."""
-    effects = body.get("effects")
-    for effect in effects if isinstance(effects, list) else []:
-        if not isinstance(effect, dict) or effect.get("verb") == Verb.READ.value:
-            continue
-        zone, name = effect.get("zone"), effect.get("to") or effect.get("resource")
-        if isinstance(zone, str) and isinstance(name, str) and name and not name.endswith("{?}"):
-            tx.put_zone(name, zone)

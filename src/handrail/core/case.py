@@ -1,0 +1,218 @@
+"""From an action to the one view that every gate judges: its effects, what must be looked up, and what is known then.
+
+A resource stands in the folders above it and holds what lies below it, where its kind has folders. What is remembered
+of any of them counts: the zone, the refusals and the labels that restrict. Only that a run created something is told by
+the resource itself or by what it stands in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from handrail.core.action import Action
+from handrail.core.commands import Admit
+from handrail.core.effect import Effect, Verb
+from handrail.core.facts import TREE_MAX, Facts, Need, Resource
+from handrail.core.policy import Case, Policy
+from handrail.core.tool import Agent, EffectError, Tool
+
+CREATED_BY = "created_by_run:"
+"""How the label starts that names the run which created a resource; it is never copied, nor told from below."""
+
+EXISTED = "existed"
+"""On resources that were there before any run created them, so that creating them once more makes them nobody's."""
+
+
+class Proposed(NamedTuple):
+    """What an action would do, as far as its arguments tell; independent of any fact.
+
+    Attributes:
+        tool: The tool's declaration, None when undeclared.
+        effects: The effects; empty when they cannot be told.
+        unknown: Why they cannot be told, `""` when they can.
+        writes: Whether the action may change anything; what is not known may.
+    """
+
+    tool: Tool | None
+    effects: tuple[Effect, ...] = ()
+    unknown: str = ""
+    writes: bool = True
+
+
+def propose(policy: Policy, action: Action) -> Proposed:
+    """Return what an action would do."""
+    tool = policy.tool(action.tool)
+    if tool is None:
+        return Proposed(None)
+    try:
+        effects = tool.effects.of(action.args)
+    except EffectError as error:
+        return Proposed(tool, (), str(error))
+    for effect in effects:
+        if effect.verb is not Verb.READ:
+            return Proposed(tool, effects)
+    return Proposed(tool, effects, "", not effects)
+
+
+def need_of(policy: Policy, action: Action, proposed: Proposed, now_us: int, *, repeated: bool) -> Need:
+    """Return what must be looked up to decide about an action.
+
+    Args:
+        policy: The policy.
+        action: The action.
+        proposed: What it would do.
+        now_us: The store's clock, microseconds since the epoch.
+        repeated: Whether this call can have been seen before.
+    """
+    agent = policy.agent(action.agent)
+    lineage = agent.lineage if agent is not None and agent.lineage else (action.agent,)
+    resources: list[str] = []
+    trees: list[str] = []
+    for name in _named(proposed.effects):
+        above, below = policy.around(name)
+        resources += (name, *above)
+        if below and proposed.writes:
+            trees.append(below)
+    call = action.call if repeated else ""
+    need = Need(action.run, call, action.key, lineage, tuple(resources), proposed.writes, tuple(trees))
+    lookup = policy.lookup(action, agent, proposed.effects, now_us)
+    return need if lookup is None else need._replace(marks=lookup.marks, tallies=lookup.tallies)
+
+
+def _named(effects: Iterable[Effect]) -> list[str]:
+    names: list[str] = []
+    for effect in effects:
+        if effect.bound and effect.resource:
+            names.append(effect.resource)
+        if effect.to:
+            names.append(effect.to)
+    return names
+
+
+class Known(NamedTuple):
+    """What is remembered of one resource and of what is around it.
+
+    Attributes:
+        name: Its normalised id.
+        itself: What is remembered of the resource itself, then of what it stands in, nearest first.
+        below: What is remembered of what it holds.
+        crowded: Whether more is remembered below it than can be looked at.
+    """
+
+    name: str
+    itself: tuple[tuple[str, Resource], ...] = ()
+    below: tuple[tuple[str, Resource], ...] = ()
+    crowded: bool = False
+
+    @property
+    def around(self) -> tuple[tuple[str, Resource], ...]:
+        """Everything, the resource itself first."""
+        return self.itself + self.below
+
+    @property
+    def zone(self) -> str | None:
+        """The zone that it stands in: its own, else that of the nearest folder."""
+        return next((resource.zone for _, resource in self.itself if resource.zone is not None), None)
+
+    @property
+    def created_by(self) -> frozenset[str]:
+        """Labels of the runs that created it, or what it stands in."""
+        return frozenset(name for _, found in self.itself for name in found.labels if name.startswith(CREATED_BY))
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """The labels that restrict: its own, and those of everything around it."""
+        above = {one for one, _ in self.itself if one != self.name}
+        return frozenset(
+            label
+            for one, found in self.around
+            for label in found.labels
+            if not label.startswith(CREATED_BY) and not (label == EXISTED and one in above)
+        )
+
+
+def known_of(policy: Policy, facts: Facts, effects: tuple[Effect, ...]) -> dict[str, Known]:
+    """Return what is known of every resource that effects name; resources of which nothing is known are left out."""
+    known: dict[str, Known] = {}
+    for name in _named(effects) if facts.resources else ():
+        above, tree = policy.around(name)
+        itself = tuple((one, facts.resources[one]) for one in (name, *above) if one in facts.resources)
+        below: tuple[tuple[str, Resource], ...] = ()
+        if tree:
+            below = tuple((one, found) for one, found in facts.resources.items() if one.startswith(tree))
+        if itself or below:
+            known[name] = Known(name, itself, below, len(below) > TREE_MAX)
+    return known
+
+
+def remembered(effect: Effect, known: Mapping[str, Known]) -> Effect:
+    """Fill in the zone and the labels that are remembered: of a copy's or move's target, else of the resource."""
+    if not effect.bound:
+        return effect
+    own = known.get(effect.resource)
+    target = known.get(effect.to) if effect.to else own
+    if own is None and target is None:
+        return effect
+    zone = effect.zone or (target.zone if target else None) or (own.zone if own else None)
+    both = [one for one in (own, target) if one is not None]
+    labels = frozenset[str]().union(*(one.labels for one in both))
+    if own is not None and target is not None:  # who overwrites what he did not create did not create it
+        labels |= own.created_by & target.created_by
+    return effect._replace(zone=zone, labels=tuple(sorted(labels)))
+
+
+def in_every_zone(effect: Effect, known: Mapping[str, Known]) -> tuple[Effect, ...]:
+    """Return the effect as it is judged: once for the zone it enters and for each zone that it touches.
+
+    What stands in production is in production whatever a call says, and so is the target that a copy overwrites, and
+    the folder that holds it.
+    """
+    zones = [effect.zone]
+    for name in (effect.resource, effect.to):
+        found = known.get(name) if name else None
+        if found is None:
+            continue
+        touched = [found.zone, *(resource.zone for _, resource in found.below)]
+        zones += [zone for zone in dict.fromkeys(touched) if zone is not None and zone not in zones]
+    return tuple(effect._replace(zone=zone) for zone in zones)
+
+
+def case_of(
+    policy: Policy, command: Admit, proposed: Proposed, facts: Facts, *, attempt: int | None = None
+) -> Case:  # fmt: skip
+    """Return what the gates judge.
+
+    Args:
+        policy: The policy.
+        command: What is to be decided.
+        proposed: What its action would do.
+        facts: What the store remembers.
+        attempt: Which attempt this is over all flows of the call; that of the command by default.
+    """
+    action: Action = command.action
+    agent: Agent | None = policy.agent(action.agent)
+    effects = proposed.effects
+    seen = effects
+    known: dict[str, Known] = {}
+    if facts.resources:
+        known = known_of(policy, facts, effects)
+        effects = tuple(remembered(effect, known) for effect in effects)
+        seen = tuple(view for effect in effects for view in in_every_zone(effect, known))
+    return Case(
+        action,
+        agent,
+        proposed.tool,
+        seen,
+        facts,
+        policy,
+        command.attempt if attempt is None else attempt,
+        command.invalid,
+        proposed.unknown,
+        command.before,
+        command.planned,
+        effects,
+        known,
+        command.attempt > 0,
+        command.holds,
+    )
