@@ -259,7 +259,9 @@ def _go(
         tx.put_call(replace(_row(case, CallState.RUNNING), ticket=ticket, durable=durable))
     if durable and case.known:
         _follow(tx, case.stated)
-    holds = case.holds if case.again else write(tx, case.policy.started(case))
+    holds = case.holds
+    if not case.again and (case.tool is None or case.tool.watched):
+        holds = write(tx, case.policy.started(case))
     return Go(
         case.action, case.stated, case.attempt, observed, tracked, ticket, case.facts.recent_failures, holds
     )  # fmt: skip

@@ -67,15 +67,17 @@ def need_of(policy: Policy, action: Action, proposed: Proposed, now_us: int, *, 
     """
     agent = policy.agent(action.agent)
     lineage = agent.lineage if agent is not None and agent.lineage else (action.agent,)
-    resources: list[str] = []
-    trees: list[str] = []
+    resources: tuple[str, ...] = ()
+    trees: tuple[str, ...] = ()
     for name in _named(proposed.effects):
         above, below = policy.around(name)
         resources += (name, *above)
         if below and proposed.writes:
-            trees.append(below)
+            trees += (below,)
     call = action.call if repeated else ""
-    need = Need(action.run, call, action.key, lineage, tuple(resources), proposed.writes, tuple(trees))
+    need = Need(action.run, call, action.key, lineage, resources, proposed.writes, trees)
+    if proposed.tool is None or not proposed.tool.watched:
+        return need
     lookup = policy.lookup(action, agent, proposed.effects, now_us)
     return need if lookup is None else need._replace(marks=lookup.marks, tallies=lookup.tallies)
 

@@ -57,8 +57,9 @@ def settle(tx: Transaction, command: Settle, policy: Policy, learned: Learned = 
         outcome = _exhausted(outcome)
     if outcome.status is Status.SUCCESS:
         happened(tx, go.action.run, effects, creation=policy.watches_creation)
-    agent = policy.agent(go.action.agent)
-    write(tx, policy.ended(End(go.action, agent, effects, outcome.status, command.result, tx.now_us)))
+    if tool is None or tool.watched:
+        agent = policy.agent(go.action.agent)
+        write(tx, policy.ended(End(go.action, agent, effects, outcome.status, command.result, tx.now_us)))
     if go.holds and _nothing_happened(command, outcome):
         take_back(tx, go.holds)
     tx.append(_record(command, outcome, effects, tool))

@@ -112,6 +112,7 @@ class Tool:
         redact: Replaces secret paths in `{"args", "before", "result"}`; returns its argument where nothing is secret.
         secrets: Whether `redact` can replace anything.
         source: Where the declaration stands, for messages.
+        watched: Whether any pattern speaks of its calls, or looks back at them.
     """
 
     name: str
@@ -127,3 +128,4 @@ class Tool:
     redact: Callable[[Mapping[str, Json]], Mapping[str, Json]] = _nothing_hidden
     secrets: bool = False
     source: str = ""
+    watched: bool = True

@@ -111,6 +111,8 @@ class _Compiler:
         self._cycles()
         rules = tuple(rule for spec in read.rules if (rule := self._rule(spec)) is not None)
         judges = {name: own for name in tools if (own := rules_of(name, rules)) is not None}
+        remembering = memory(tools, rules, judges)
+        tools = {name: replace(tool, watched=name in remembering.tools) for name, tool in tools.items()}
         return CompiledPolicy(
             self._source,
             read,
@@ -123,7 +125,7 @@ class _Compiler:
             MappingProxyType(self._contracts()),
             MappingProxyType(judges),
             _folders(read.kinds),
-            memory(tools, rules, judges),
+            remembering,
             any(("effect", "created_by_run") in paths for paths in _asked(rules)),
         )
 

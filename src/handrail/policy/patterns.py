@@ -15,8 +15,8 @@ label on the resource, written in the transaction that admits or settles an acti
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from handrail.core.action import Action
@@ -104,6 +104,8 @@ class Pattern:
         once: Whether evidence serves a single action.
         sticks: Whether it is kept as a label on the resource.
         said: For whom and how long, for sentences.
+        tallies: Whether it keeps tallies; the others keep marks or labels.
+        head: How its keys start.
     """
 
     kind: PatternKind
@@ -116,6 +118,14 @@ class Pattern:
     once: bool = False
     sticks: bool = False
     said: str = ""
+    tallies: bool = field(init=False)
+    head: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Work out what every decision asks for."""
+        tallies = self.kind in (PatternKind.AT_MOST, PatternKind.REPEAT)
+        object.__setattr__(self, "tallies", tallies)
+        object.__setattr__(self, "head", head(self.kind.value, self.rule, str(self.within_us) if tallies else ""))
 
     @property
     def reason(self) -> Reason:
@@ -123,18 +133,9 @@ class Pattern:
         return _REASON[self.kind]
 
     @property
-    def tallies(self) -> bool:
-        """Whether it keeps tallies; the others keep marks or labels."""
-        return self.kind in (PatternKind.AT_MOST, PatternKind.REPEAT)
-
-    @property
     def label(self) -> str:
         """The label that it puts on resources."""
         return f"{AFTER}{self.rule}"
-
-    @property
-    def _head(self) -> str:
-        return head(self.kind.value, self.rule, str(self.within_us) if self.tallies else "")
 
     @property
     def _width_us(self) -> int:
@@ -142,12 +143,13 @@ class Pattern:
 
     # --- what it has to know -----------------------------------------------------------------------------------------
 
-    def keys(self, action: Action, agent: Agent | None, effects: Iterable[Effect]) -> tuple[str, ...]:
+    def keys(self, action: Action, agent: Agent | None, effects: Sequence[Effect]) -> tuple[str, ...]:
         """Return the keys of its marks or tallies for some effects of an action."""
         if self.sticks:
             return ()
-        start = self._head
-        found = (key for effect in effects for key in self.scope.keys(start, action, agent, effect))
+        if len(effects) == 1:
+            return self.scope.keys(self.head, action, agent, effects[0])
+        found = (key for effect in effects for key in self.scope.keys(self.head, action, agent, effect))
         return tuple(dict.fromkeys(found))
 
     def since(self, now_us: int) -> int:
@@ -207,9 +209,11 @@ class Pattern:
         return None
 
     def _over(self, case: Case, effects: tuple[Effect, ...]) -> Tripped | None:
-        own = self._own(case, effects) if self.event is None else {}
-        for key in self.keys(case.action, case.agent, effects):
-            amount = own.get(key, 0)
+        if self.event is None:
+            own = self._own(case, effects)
+        else:
+            own = dict.fromkeys(self.keys(case.action, case.agent, effects), 0)
+        for key, amount in own.items():
             if amount is None:
                 return Tripped(f"its amount cannot be told, and no more than {self.limit:,} may add up{self.said}")
             before = case.facts.sums.get(key, 0)

@@ -7,7 +7,6 @@ made it, and only for exactly the same text.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from handrail.core.action import Action, action_key
@@ -48,10 +47,13 @@ class Scope:
         keys: tuple[str, ...] = (head,)
         for part in self.parts:
             found = self._part(part, action, agent, effect)
-            keys = tuple(f"{key}{SEPARATOR}{_short(text)}" for key in keys for text in found)
+            if len(keys) == len(found) == 1:
+                keys = (f"{keys[0]}{SEPARATOR}{_short(found[0])}",)
+            else:
+                keys = tuple([f"{key}{SEPARATOR}{_short(text)}" for key in keys for text in found])
         return keys
 
-    def _part(self, part: Part, action: Action, agent: Agent | None, effect: Effect) -> Iterable[str]:
+    def _part(self, part: Part, action: Action, agent: Agent | None, effect: Effect) -> tuple[str, ...]:
         root = action.agent if agent is None else agent.root
         if isinstance(part, Path):
             return (self._value(part, action),)

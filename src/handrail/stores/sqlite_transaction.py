@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 SQL = queries("sqlite")
 
+SWEEP_EVERY = 16
+"""Every so many buckets, those of the same tally that have ended are removed; more never stand there for long."""
+
 
 @cache
 def _facts_sql(lineage: int, resources: int, doubt: bool, trees: int, marks: int, tallies: int) -> str:
@@ -267,8 +270,9 @@ class SqliteTransaction:
         return dict(self.connection.execute(SQL["marks"], (len(prefix), prefix)).fetchall())
 
     def add_tally(self, key: str, bucket: int, amount: int, until_us: int) -> None:
-        """Add to one bucket; buckets of the same tally that have ended go."""
-        self.connection.execute(SQL["drop_buckets"], (key, self.now_us))
+        """Add to one bucket; from time to time, buckets of the same tally that have ended go."""
+        if until_us and bucket % SWEEP_EVERY == 0:
+            self.connection.execute(SQL["drop_buckets"], (key, self.now_us))
         self.connection.execute(SQL["add_tally"], (key, bucket, amount, until_us))
 
     def put_denial(self, denial: Denial) -> None:
