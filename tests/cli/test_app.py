@@ -27,8 +27,9 @@ def test_help_lists_every_command_that_is_installed(project):
 
 def test_help_ends_with_the_first_steps_and_names_values_alike(project):
     """Each step a command of its own line; values in upper case."""
-    assert [line.strip().split("  ")[0] for line in project.ok("--help").rstrip().splitlines()[-3:]] == [
+    assert [line.strip().split("  ")[0] for line in project.ok("--help").rstrip().splitlines()[-4:]] == [
         "handrail demo",
+        "handrail init",
         "handrail policy check",
         "handrail doctor",
     ]

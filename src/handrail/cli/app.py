@@ -19,6 +19,7 @@ from handrail.core.text import safe
 from handrail.errors import HandrailError, Killed
 
 COMMANDS = {
+    "init": "handrail.cli.init:init",
     "review": "handrail.cli.review:app",
     "reviewer": "handrail.cli.reviewer:app",
     "log": "handrail.cli.log:app",
@@ -37,6 +38,7 @@ FIRST_STEPS = """\
 \b
 First steps:
   handrail demo          watch agents fail, and be held
+  handrail init          draft a policy for the MCP servers of this folder
   handrail policy check  tell what is wrong with the handrail.yaml in this folder
   handrail doctor        tell whether the protection is really on
 """

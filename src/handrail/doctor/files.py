@@ -10,6 +10,7 @@ from pathlib import Path
 from handrail.core.text import safe
 from handrail.doctor.exam import Exam
 from handrail.doctor.finding import Finding, error, ok, warning
+from handrail.mcp.lock import lock_beside
 
 SEPARATE = (
     "Give policy and store to a system user of their own, run the guarded tools as that user and the agent as another; "
@@ -29,7 +30,8 @@ BESIDE = {
 
 def watched(exam: Exam) -> list[tuple[str, Path]]:
     """Return the files that matter, with what they are; those that exist."""
-    found = [("policy", exam.file), ("policy's folder", exam.file.absolute().parent)]
+    folder = exam.file.absolute().parent
+    found = [("policy", exam.file), ("lock of tools", lock_beside(exam.file)), ("policy's folder", folder)]
     file = exam.place.file
     if file is not None:
         found += [("store", file), ("store's folder", file.parent)]

@@ -33,6 +33,7 @@ def check(exam: Exam) -> Finding:
     )
     return warning(
         f"{who} seen to pass through{where}:",
-        "Guard each with @hr.tool and call it inside hr.run; what the agent reaches another way is not guarded.",
+        "Guard each with @hr.tool and call it inside hr.run, or put handrail mcp serve before its MCP server; "
+        "what the agent reaches another way is not guarded.",
         tuple(safe(name) for name in unseen),
     )

@@ -56,7 +56,7 @@ def load(path: str | os.PathLike[str]) -> CompiledPolicy:
         with file.open("rb") as stream:
             raw = stream.read(document.FILE_MAX + 1)
     except OSError as error:
-        message = f"The policy cannot be read: {error.strerror or error}. Write one; see docs/policy.md."
+        message = f"The policy cannot be read: {error.strerror or error}. Draft one with: handrail init (see docs/policy.md)."
         problems.add(NOWHERE, message)
         raise problems.error() from None
     try:

@@ -15,10 +15,11 @@ SELECT 'label', resource, name, at_us, '' FROM labels WHERE resource IN (:names)
 -- name: facts_zones_below
 SELECT * FROM (SELECT 'zone', id, zone, 0, '' FROM resources WHERE id >= ? AND id < ? LIMIT ?)
 -- name: facts_labels_below
-SELECT * FROM (SELECT 'label', resource, name, at_us, '' FROM labels WHERE resource >= ? AND resource < ? LIMIT ?)
+SELECT 'label', resource, name, at_us, '' FROM labels
+WHERE resource IN (SELECT DISTINCT resource FROM labels WHERE resource >= ? AND resource < ? LIMIT ?)
 -- name: facts_denials_below
-SELECT * FROM (
-SELECT iif(root = ?, 'denial', 'other'), resource, verb, 0, rule FROM denials WHERE resource >= ? AND resource < ? LIMIT ?)
+SELECT iif(root = ?, 'denial', 'other'), resource, verb, 0, rule FROM denials
+WHERE resource IN (SELECT DISTINCT resource FROM denials WHERE resource >= ? AND resource < ? LIMIT ?)
 -- name: facts_marks
 SELECT 'mark', key, '', at_us, '' FROM marks WHERE key IN (:names)
 -- name: facts_tally
