@@ -1,4 +1,4 @@
-"""`handrail policy check | explain | schema`: is the policy good, and what would it decide?"""
+"""`handrail policy check | explain | test | backtest | allow | schema`: is the policy good, what would it decide?"""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ import typer
 from handrail.cli.exits import Code, UsageError
 from handrail.cli.options import new_app, options
 from handrail.cli.output import Column, cell, count, emit, line, plain, say, shown, table
+from handrail.cli.policy_allow import allow
+from handrail.cli.policy_backtest import backtest
+from handrail.cli.policy_test import run_cases
 from handrail.cli.session import opened
 from handrail.cli.settings import load_policy, resolve, store_url
 from handrail.core.text import safe
@@ -295,6 +298,13 @@ def _rules(answer: Explanation) -> None:
 def _sentence(text: str) -> Text:
     """Return a sentence of a gate or a rule for a table; what is escaped already stays as it is."""
     return plain(" ".join(shown(text)))
+
+
+# --- commands with a file of their own --------------------------------------------------------------------------------
+
+app.command("test")(run_cases)
+app.command("backtest")(backtest)
+app.command("allow")(allow)
 
 
 # --- schema -----------------------------------------------------------------------------------------------------------

@@ -252,11 +252,11 @@ def _go(
     doubtful = case.facts.doubtful
     if doubtful is not None:
         why = f"Call '{doubtful.call}' was taken up again as call '{case.action.call}' of run '{case.action.run}'."
-        ended = replace(doubtful, state=CallState.DONE, status=Status.DENIED.value, reason=Reason.IN_DOUBT.value)
-        tx.put_call(replace(ended, why=why, ticket=None))
+        status, reason = Status.DENIED.value, Reason.IN_DOUBT.value
+        tx.put_call(doubtful._replace(state=CallState.DONE, status=status, reason=reason, why=why, ticket=None))
     tracked = durable or case.action.keep
     if tracked:
-        tx.put_call(replace(_row(case, CallState.RUNNING), ticket=ticket, durable=durable))
+        tx.put_call(_row(case, CallState.RUNNING)._replace(ticket=ticket, durable=durable))
     if durable and case.known:
         _follow(tx, case.stated)
     holds = case.holds
@@ -289,7 +289,7 @@ def _denied(tx: Transaction, case: Case, decision: Decision) -> Ended:
     tx.append(_record(case, _body(case, decision), status, reason))
     if case.action.keep and reason not in PASSING and not case.facts.doubtful:
         row = _row(case, CallState.DONE)
-        tx.put_call(replace(row, status=status.value, reason=reason.value, why=decision.why))
+        tx.put_call(row._replace(status=status.value, reason=reason.value, why=decision.why))
     _remember(tx, case, decision)
     outcome = Outcome(status, reason, decision.why, case.action.id, case.attempt, violations=case.invalid)
     return Ended(outcome)

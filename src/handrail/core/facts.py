@@ -7,7 +7,6 @@ grows.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
@@ -25,8 +24,7 @@ class CallState(StrEnum):
     DONE = "done"  # has a terminal outcome
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One call as the store keeps it.
 
     Attributes:
@@ -93,8 +91,7 @@ TREE_MAX = 100
 """Ids below one resource that a decision looks at; where more are remembered, it asks a person."""
 
 
-@dataclass(frozen=True, slots=True)
-class Latch:
+class Latch(NamedTuple):
     """A stop of an agent that every process sees.
 
     Attributes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from handrail.core.backoff import RETRIES_MAX
 from handrail.core.case import CREATED_BY, EXISTED
@@ -21,6 +21,8 @@ from handrail.core.tool import EffectError, Tool
 
 ORIGIN = "origin:"
 """How a label starts that names a zone which a resource, or what it was copied from, came from."""
+
+_COMPACT = json.JSONEncoder(separators=(",", ":"))
 
 KEPT_BYTES_MAX = 256 * 1024
 """Results up to this size are kept for a repeated call."""
@@ -230,6 +232,6 @@ def _end_call(tx: Transaction, command: Settle, outcome: Outcome, tool: Tool | N
     else:
         hidden = tool is not None and tool.secrets and _shown(command, tool) != command.result
         lost = command.opaque or hidden or command.size > KEPT_BYTES_MAX
-        kept = None if lost else json.dumps(command.result, separators=(",", ":"))
-        ended = replace(call, state=CallState.DONE, status=outcome.status.value, reason=outcome.reason.value)
-        tx.put_call(replace(ended, why=outcome.why, result=kept))
+        kept = None if lost else _COMPACT.encode(command.result)
+        status, reason = outcome.status.value, outcome.reason.value
+        tx.put_call(call._replace(state=CallState.DONE, status=status, reason=reason, why=outcome.why, result=kept))

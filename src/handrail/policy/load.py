@@ -56,7 +56,9 @@ def load(path: str | os.PathLike[str]) -> CompiledPolicy:
         with file.open("rb") as stream:
             raw = stream.read(document.FILE_MAX + 1)
     except OSError as error:
-        message = f"The policy cannot be read: {error.strerror or error}. Draft one with: handrail init (see docs/policy.md)."
+        message = (
+            f"The policy cannot be read: {error.strerror or error}. Draft one with: handrail init (see docs/policy.md)."
+        )
         problems.add(NOWHERE, message)
         raise problems.error() from None
     try:
@@ -88,6 +90,20 @@ def loads(text: str, source: str = "handrail.yaml", *, base: str | os.PathLike[s
     if root is None:
         raise problems.error()
     read = Reader(problems, Path(base)).read(root)
+    return compiled(read, source, problems)
+
+
+def compiled(read: Document, source: str, problems: Problems) -> CompiledPolicy:
+    """Compile a document that was read.
+
+    Args:
+        read: What the file says.
+        source: What to call it in messages.
+        problems: What was noted while it was read.
+
+    Raises:
+        PolicyError: Anything in it is wrong; all problems are listed.
+    """
     policy = _Compiler(read, source, problems).compile()
     problems.raise_any()
     return policy

@@ -110,14 +110,15 @@ def deny(store: Store, policy: Policy, id: str, *, reviewer: str, secret: str, n
         decided = replace(decided, signature=key.sign(decided.signed()).hex())
         tx.put_ticket(decided)
         tx.append(review_record(decided))
-        for resource, verb in _written(ticket):
+        for resource, verb in written(ticket):
             tx.put_denial(Denial(resource, ticket.root, verb, "review", tx.now_us))
         return decided
 
     return store.transact(step, durable=True)
 
 
-def _written(ticket: Ticket) -> list[tuple[str, str]]:
+def written(ticket: Ticket) -> list[tuple[str, str]]:
+    """Return (resource, verb) of everything that the ticket's plan would write."""
     effects = ticket.view.get("effects")
     return [
         (str(effect[name]), str(effect["verb"]))

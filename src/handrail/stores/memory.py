@@ -223,7 +223,7 @@ class MemoryTransaction:
         return None
 
     def _seen(self, call: Call) -> Call:
-        return replace(call, alive=call.owner == self.writer)
+        return call._replace(alive=call.owner == self.writer)
 
     def _resources(self, need: Need, root: str) -> dict[str, Resource]:
         """Return what is known; nothing for resources never seen."""
@@ -276,7 +276,7 @@ class MemoryTransaction:
 
     def put_call(self, call: Call) -> None:
         """Write one call."""
-        made = replace(call, owner=self.writer, at_us=self.now_us)
+        made = call._replace(owner=self.writer, at_us=self.now_us)
         self._put(self._store.calls, (call.run, call.call), made)
 
     def disown(self, run: str, call: str, action: str, attempt: int) -> None:
@@ -284,7 +284,7 @@ class MemoryTransaction:
         found = self._store.calls.get((run, call))
         same = found is not None and (found.action, found.attempt) == (action, attempt)
         if found is not None and same and found.state is CallState.RUNNING:
-            self._put(self._store.calls, (run, call), replace(found, owner=""))
+            self._put(self._store.calls, (run, call), found._replace(owner=""))
             self._store.crashed = True
 
     def drop_call(self, run: str, call: str) -> None:

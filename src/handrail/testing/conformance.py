@@ -24,7 +24,7 @@ NEED = Need("run", "call", "key", ("root", "agent"), ("lead/1", "lead/2"))
 
 def _call(**changes: object) -> Call:
     call = Call("run", "call", "action", "agent", "tool", "key", CallState.RUNNING, durable=True)
-    return replace(call, **changes)  # type: ignore[arg-type]
+    return call._replace(**changes)  # type: ignore[arg-type]
 
 
 def _ticket(id: str = "T-1", **changes: object) -> Ticket:
@@ -219,7 +219,7 @@ def keeps_calls(store: Store) -> None:
     store.transact(lambda tx: tx.put_call(done))
     found = store.read(lambda tx: tx.facts(NEED)).call
     assert found is not None
-    assert replace(found, owner="", at_us=0) == done
+    assert found._replace(owner="", at_us=0) == done
     assert store.read(lambda tx: tx.unsettled()) == ()
     store.transact(lambda tx: tx.drop_call("run", "call"))
     assert store.read(lambda tx: tx.call("run", "call")) is None

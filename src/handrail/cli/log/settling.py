@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from handrail.cli.log.finding import find_rows
@@ -111,7 +111,7 @@ def resolve_action(tx: Transaction, word: Word) -> None:
     if word.happened:
         tx.put_failures(call.key, 0)
         tx.put_call(
-            replace(call, state=CallState.DONE, status=status.value, reason=Reason.IN_DOUBT.value, why=why, result=None)
+            call._replace(state=CallState.DONE, status=status.value, reason=Reason.IN_DOUBT.value, why=why, result=None)
         )
     else:
         tx.drop_call(call.run, call.call)
