@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
@@ -71,6 +72,14 @@ class Workspace:
     def policy(self) -> Policy:
         """The compiled policy that decides now."""
         return self.host.desk.policy
+
+    def adopt(self, policy: Policy) -> None:
+        """Decide by another policy from now on; what is under way ends as it was decided.
+
+        Args:
+            policy: The compiled policy. Its store is not opened: this workspace keeps its own.
+        """
+        self.host.desk = replace(self.host.desk, policy=policy)
 
     def tool(self, name: str, *, inject: Iterable[str] = ()) -> Callable[[F], F]:
         """Guard a function or coroutine function under a tool name of the policy.

@@ -39,5 +39,5 @@ def test_dropped_alerts_are_told_first(new_alert):
 
 def test_kinds_are_plain_words():
     """Receivers route on them: a change here breaks theirs."""
-    words = "drift in_doubt retries review reviewer stopped test"
+    words = "drift in_doubt policy retries review reviewer stopped test"
     assert " ".join(sorted(AlertKind)) == words

@@ -29,6 +29,16 @@ def serve(tmp_path):
         wire.end()
 
 
+@pytest.fixture(scope="module")
+def shared_wire(tmp_path_factory):
+    """One connection for the tests of a file that leave nothing behind."""
+    folder = tmp_path_factory.mktemp("shared")
+    found = Wire(folder, sys.executable, str(FAKE), str(folder / "server.log"))
+    found.begin()
+    yield found
+    found.end()
+
+
 @pytest.fixture
 def wire(serve):
     """A connection whose handshake is done."""

@@ -23,6 +23,8 @@ class AlertKind(StrEnum):
     """A tool's results no longer look as they did."""
     IN_DOUBT = "in_doubt"
     """An action started and nobody knows whether it took effect."""
+    POLICY = "policy"
+    """A changed policy is not in force."""
     RETRIES = "retries"
     """An action failed after its last retry."""
     REVIEW = "review"

@@ -26,6 +26,7 @@ COMMANDS = {
     "stop": "handrail.cli.stop:stop",
     "start": "handrail.cli.start:start",
     "policy": "handrail.cli.policy:app",
+    "mcp": "handrail.cli.mcp:app",
     "store": "handrail.cli.store:app",
     "alert": "handrail.cli.alert:app",
     "doctor": "handrail.cli.doctor:doctor",

@@ -1,0 +1,34 @@
+"""The gate of the proxy: a tool is what its server lists, as it was pinned, or it is denied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from handrail.core.decision import Finding, Verdict
+from handrail.core.outcome import Reason
+from handrail.core.policy import Case
+from handrail.mcp.catalogue import Catalogue
+from handrail.mcp.methods import GATED
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Denies tools that the server does not list, and those that changed since they were pinned.
+
+    Attributes:
+        catalogue: The server's tools.
+        prefix: What stands before their names in the policy.
+    """
+
+    catalogue: Catalogue
+    prefix: str
+    name: str = "listed"
+
+    def judge(self, case: Case) -> tuple[Finding, ...]:
+        """Object to what the catalogue does not vouch for. Of an undeclared tool the allowlist speaks."""
+        tool = case.action.tool
+        own = tool.removeprefix(self.prefix)
+        if case.tool is None or own in GATED or not tool.startswith(self.prefix):
+            return ()
+        why = self.catalogue.why_not(own)
+        return (Finding(self.name, "server", Verdict.DENY, why, reason=Reason.NOT_DECLARED),) if why else ()
