@@ -122,6 +122,7 @@ class End(NamedTuple):
     Attributes:
         action: The action.
         agent: Its agent, None when undeclared.
+        tool: The tool's declaration, None when undeclared.
         effects: Its effects, bound to what the result tells.
         status: How it ended.
         result: Its result, None when there is none.
@@ -130,6 +131,7 @@ class End(NamedTuple):
 
     action: Action
     agent: Agent | None
+    tool: Tool | None
     effects: tuple[Effect, ...]
     status: Status
     result: Json

@@ -61,7 +61,7 @@ def settle(tx: Transaction, command: Settle, policy: Policy, learned: Learned = 
         happened(tx, go.action.run, effects, creation=policy.watches_creation)
     if tool is None or tool.watched:
         agent = policy.agent(go.action.agent)
-        write(tx, policy.ended(End(go.action, agent, effects, outcome.status, command.result, tx.now_us)))
+        write(tx, policy.ended(End(go.action, agent, tool, effects, outcome.status, command.result, tx.now_us)))
     if go.holds and _nothing_happened(command, outcome):
         take_back(tx, go.holds)
     tx.append(_record(command, outcome, effects, tool))

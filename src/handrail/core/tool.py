@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Protocol
 
 from handrail.core.backoff import Backoff
@@ -112,6 +113,7 @@ class Tool:
         redact: Replaces secret paths in `{"args", "before", "result"}`; returns its argument where nothing is secret.
         secrets: Whether `redact` can replace anything.
         source: Where the declaration stands, for messages.
+        views: What conditions can ask about beside the arguments, worked out from them: never raises.
         watched: Whether any pattern speaks of its calls, or looks back at them.
     """
 
@@ -128,4 +130,5 @@ class Tool:
     redact: Callable[[Mapping[str, Json]], Mapping[str, Json]] = _nothing_hidden
     secrets: bool = False
     source: str = ""
+    views: Mapping[str, Callable[[Mapping[str, Json]], Json]] = field(default_factory=lambda: MappingProxyType({}))
     watched: bool = True

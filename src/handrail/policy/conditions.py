@@ -14,10 +14,11 @@ AGENT = frozenset({"name", "access", "owner", "parent"})
 TOOL = frozenset({"name"})
 RUN = frozenset({"id"})
 
-RULE_NAMES: Members = {"effect": EFFECT, "args": None, "agent": AGENT, "tool": TOOL, "run": RUN, "before": None}
-EVENT_NAMES: Members = {"effect": EFFECT, "args": None, "agent": AGENT, "tool": TOOL, "run": RUN}
+TEXTS: Members = {"commands": None, "statements": None}
+EVENT_NAMES: Members = {"effect": EFFECT, "args": None, "agent": AGENT, "tool": TOOL, "run": RUN, **TEXTS}
+RULE_NAMES: Members = {**EVENT_NAMES, "before": None}
 ENDED_NAMES: Members = {**EVENT_NAMES, "result": None}
-EFFECT_NAMES: Members = {"args": None}
+EFFECT_NAMES: Members = {"args": None, **TEXTS}
 CHECK_NAMES: Members = {"args": None, "result": None, "now": None}
 EXPECT_NAMES: Members = {"args": None, "before": None, "result": None, "seen": None}
 

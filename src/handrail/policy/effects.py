@@ -19,6 +19,7 @@ from handrail.policy.model import EffectSpec
 from handrail.policy.normal import Normalise
 from handrail.policy.paths import MISSING, Path, PathError, Template
 from handrail.policy.problems import Problems, quoted
+from handrail.policy.views import NO_VIEWS, Views
 from handrail.policy.zones import Zones
 
 RESOURCE_MAX = 2_000
@@ -56,12 +57,15 @@ class DeclaredEffects:
     normalise: Normalise
     zones: Zones
     needs: Mapping[str, frozenset[str] | None]
+    views: Views
 
     def of(self, args: Mapping[str, Json]) -> tuple[Effect, ...]:
         """Return the effects of a call with `args`. Raises `EffectError`."""
         if not self.declared:
             return UNDECLARED
         scope: dict[str, Json] = {"args": args}  # type: ignore[dict-item]
+        for name in self.needs.keys() & self.views.keys():
+            scope[name] = self.views[name](args)
         return tuple([self._effect(one, scope) for one in self._chosen(scope)])
 
     def bind(self, effects: tuple[Effect, ...], args: Mapping[str, Json], result: Json) -> tuple[Effect, ...]:
@@ -69,6 +73,8 @@ class DeclaredEffects:
         if all(effect.bound for effect in effects):
             return effects
         scope: dict[str, Json] = {"args": dict(args), "result": result}
+        for name in self.needs.keys() & self.views.keys():
+            scope[name] = self.views[name](args)
         chosen = self._chosen(scope)
         if len(chosen) != len(effects):
             raise EffectError("The effects of these arguments changed since they were decided. Look at the policy.")
@@ -136,11 +142,13 @@ def _amount(path: Path, scope: Mapping[str, Json]) -> int | None:
     raise EffectError(f"{safe(path.text)} is no amount: send whole units (such as cents), 0 or more, as a number.")
 
 
-def effects(specs: tuple[EffectSpec, ...], normalise: Normalise, zones: Zones, problems: Problems) -> DeclaredEffects:
+def effects(
+    specs: tuple[EffectSpec, ...], normalise: Normalise, zones: Zones, problems: Problems, views: Views = NO_VIEWS
+) -> DeclaredEffects:
     """Compile the effects of one tool; problems are noted."""
     declared = tuple(_declared(spec, zones, problems) for spec in specs)
     needs = cel.merge(one.when for one in declared if one.when is not None)
-    return DeclaredEffects(declared, normalise, zones, needs)
+    return DeclaredEffects(declared, normalise, zones, needs, views)
 
 
 def _declared(spec: EffectSpec, zones: Zones, problems: Problems) -> _Declared:

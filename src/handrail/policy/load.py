@@ -28,14 +28,17 @@ from handrail.policy.normal import INSENSITIVE, Normalise, normaliser
 from handrail.policy.paired import paired
 from handrail.policy.paths import Path as DottedPath
 from handrail.policy.paths import PathError
-from handrail.policy.pattern_spec import LASTING, EventSpec, PatternKind, PatternSpec, named, said_of
+from handrail.policy.pattern_spec import LASTING, EventSpec, EventStatus, PatternKind, PatternSpec, named, said_of
 from handrail.policy.patterns import Event, Pattern
 from handrail.policy.problems import NOWHERE, Mark, Problems, quoted
 from handrail.policy.read import Reader
 from handrail.policy.redact import Redact, redact
 from handrail.policy.rules import Rule, rules_of
 from handrail.policy.scopes import Scope
+from handrail.policy.views import views
 from handrail.policy.zones import Zones, zones
+
+_ENDED = (EventStatus.SUCCESS, EventStatus.FAILED)
 
 LINEAGE_MAX = 16
 """Agents in one line of parents."""
@@ -172,7 +175,8 @@ class _Compiler:
     # --- tools ---
 
     def _tool(self, name: str, spec: ToolSpec) -> Tool:
-        compiled = effects(spec.effects, self._normalise, self._zones, self._problems)
+        seen = views(spec.shell, spec.sql, self._problems)
+        declared = effects(spec.effects, self._normalise, self._zones, self._problems, seen)
         hide = self._redact(name, spec)
         after = ("args", "before", "result") if spec.before is not None else ("args", "result")
         before = None if spec.before is None else self._paired(spec.before, ("args",), must_read=True)
@@ -182,7 +186,7 @@ class _Compiler:
         source = f"{self._source}:{spec.at.line}"
         tool = Tool(
             name,
-            compiled,
+            declared,
             repeatable=spec.reads if spec.idempotent is None else spec.idempotent,
             ask=spec.ask,
             critical=spec.critical,
@@ -192,6 +196,7 @@ class _Compiler:
             backoff=spec.retry,
             checks=tested,
             source=source,
+            views=seen,
         )
         return tool if hide is None else replace(tool, redact=hide, secrets=True)
 
@@ -293,7 +298,7 @@ class _Compiler:
         self, spec: EventSpec, vocabularies: Mapping[tuple[str, ...], Vocabulary], *, evidence: bool
     ) -> Event:  # fmt: skip
         tools = None if spec.tools is None else resolve(spec.tools, self._document.tools, "tool", self._problems)
-        names = ENDED_NAMES if evidence else EVENT_NAMES
+        names = ENDED_NAMES if evidence or spec.status in _ENDED else EVENT_NAMES
         when = None if spec.when is None else condition(spec.when, names, self._problems, vocabularies)
         return Event(tools, None if spec.verbs is None else frozenset(spec.verbs), when, spec.status, named(spec))
 

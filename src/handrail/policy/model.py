@@ -117,6 +117,8 @@ class ToolSpec:
     checks: tuple[CheckSpec, ...] = ()
     retry: Backoff = field(default_factory=Backoff)
     description: str = ""
+    shell: Node | None = None
+    sql: Node | None = None
 
     @property
     def reads(self) -> bool:

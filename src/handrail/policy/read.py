@@ -47,7 +47,7 @@ KEYS = (
 EFFECT_KEYS = ("do", "resource", "to", "zone", "amount", "labels", "when")
 TOOL_KEYS = (
     *EFFECT_KEYS, "effects", "idempotent", "critical", "ask", "before", "undo", "verify", "result", "args", "checks",
-    "retry", "description",
+    "retry", "description", "shell", "sql",
 )  # fmt: skip
 RULE_KEYS = ("id", "for", "agents", "when", "then", "why", *PatternKind)
 
@@ -230,6 +230,8 @@ class Reader:
                 retry.seconds("jitter_s", None, above=False),
             ),
             "" if description is None else str(description.value),
+            fields.text("shell"),
+            fields.text("sql"),
         )
 
     def _effects(self, fields: Fields, node: Node, what: str) -> tuple[EffectSpec, ...]:

@@ -94,6 +94,8 @@ def _tool() -> _Schema:
             "checks": _said(_list(check), "What must hold of every result."),
             "retry": _said(retry, "Waiting between retries, in seconds."),
             "description": _TEXT,
+            "shell": _said(_TEXT, "The path of a shell command text; conditions see it as 'commands'."),
+            "sql": _said(_TEXT, "The path of an SQL text; conditions see it as 'statements'."),
         }
     )
 

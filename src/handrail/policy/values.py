@@ -12,6 +12,9 @@ from handrail.core.effect import Effect
 from handrail.core.policy import Case, End
 from handrail.core.tool import Agent
 
+VIEWS = frozenset({"commands", "statements"})
+"""Variables that are read out of a text in the arguments; empty for tools that declare no such text."""
+
 
 def variables(subject: Case | End, effect: Effect, needs: Mapping[str, frozenset[str] | None]) -> dict[str, Any]:
     """Return the values of the variables that conditions need, for one effect of an action."""
@@ -29,6 +32,9 @@ def variables(subject: Case | End, effect: Effect, needs: Mapping[str, frozenset
             values[name] = {"id": action.run}
         elif name == "agent":
             values[name] = _agent(action, subject.agent)
+        elif name in VIEWS:
+            view = None if subject.tool is None else subject.tool.views.get(name)
+            values[name] = [] if view is None else view(action.args)
         elif isinstance(subject, End):
             values[name] = subject.result
         elif subject.before is not None:
