@@ -25,21 +25,21 @@ def test_what_is_looked_up(office):
     """The call when it can have been seen, the lineage, and every resource that is named already."""
     policy = office.desk.policy
     action = office.action("vm.tag", {"id": "1"}, agent="bot/worker", call="c1")
-    need = need_of(policy, action, propose(policy, action), 0, repeated=True)
+    need = need_of(policy, action, propose(policy, action), lambda: 0, repeated=True)
     assert need == Need("run", "c1", action.key, ("bot", "bot/worker"), ("vm/1",), True)
     action = office.action("vm.make", {"env": "prod"}, agent="stranger")
-    need = need_of(policy, action, propose(policy, action), 0, repeated=False)
+    need = need_of(policy, action, propose(policy, action), lambda: 0, repeated=False)
     assert (need.call, need.lineage, need.resources) == ("", ("stranger",), ())
 
 
 def test_folders_are_looked_up(office):
     """What a file stands in, and for a change what it holds; a read holds nothing."""
     action = office.action("write", {"path": "/srv/app/x"})
-    need = need_of(FILES, action, propose(FILES, action), 0, repeated=False)
+    need = need_of(FILES, action, propose(FILES, action), lambda: 0, repeated=False)
     assert need.resources == ("file//srv/app/x", "file//srv/app", "file//srv", "file//")
     assert need.trees == ("file//srv/app/x/",)
     action = office.action("read", {"path": "/srv/app/x"})
-    assert need_of(FILES, action, propose(FILES, action), 0, repeated=False).trees == ()
+    assert need_of(FILES, action, propose(FILES, action), lambda: 0, repeated=False).trees == ()
 
 
 def known(name, **resources):

@@ -1,7 +1,7 @@
 """What guardrails remember of an action, and what is taken back."""
 
 from handrail.core.facts import Need
-from handrail.core.note import LABELS_FULL, LABELS_MAX, Count, Label, Mark, put_label, take_back, write
+from handrail.core.note import LABELS_FULL, LABELS_MAX, Count, Label, Moment, put_label, take_back, write
 from handrail.testing import MemoryStore
 
 NEED = Need("r", "", "k", ("bot",), marks=("m",), tallies=(("t", 0),))
@@ -15,14 +15,14 @@ def test_marks_counts_and_labels_are_written():
     """Each where it belongs; only what can be taken back is returned."""
     store = MemoryStore()
     held = Count("t", 1, 5)
-    notes = (Mark("m"), Label("lead/1", "x"), held, Count("t", 1, 2, kept=True))
+    notes = (Moment("m"), Label("lead/1", "x"), held, Count("t", 1, 2, kept=True))
     assert store.transact(lambda tx: write(tx, notes)) == (held,)
     assert facts(store).sums == {"t": 7}
     assert set(facts(store).marks) == {"m"}
     assert set(store.read(lambda tx: tx.resource("lead/1")).labels) == {"x"}
     store.transact(lambda tx: take_back(tx, (held,)))
     assert facts(store).sums == {"t": 2}
-    store.transact(lambda tx: write(tx, (Mark("m", forget=True),)))
+    store.transact(lambda tx: write(tx, (Moment("m", forget=True),)))
     assert not facts(store).marks
 
 

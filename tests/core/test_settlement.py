@@ -89,14 +89,33 @@ def test_the_last_retry_is_named_by_what_it_was(office, reason, status):
     assert (settled.outcome.status, settled.failures) == (status, RETRIES_MAX + 1)
 
 
-@pytest.mark.parametrize("status", [Status.FAILED, Status.FAILED_VALIDATION, Status.DENIED])
-def test_only_a_success_moves_facts(office, status):
-    """A resource enters a zone only when the action succeeded."""
-    office.settle(begin(office, args={"id": "1", "env": "staging"}), status)
-    need = Need("", "", "k", ("bot",), ("vm/1",))
-    assert not office.store.read(lambda tx: tx.facts(need)).resources
-    office.settle(begin(office, args={"id": "1", "env": "staging"}, call="c2"))
-    assert office.store.read(lambda tx: tx.facts(need)).resources["vm/1"].zone == "staging"
+@pytest.mark.parametrize(
+    ("status", "reason", "labels"),
+    [
+        (Status.FAILED, Reason.ERROR, set()),
+        (Status.FAILED_VALIDATION, Reason.CHECKS, {"perhaps_in:staging"}),
+        (Status.FAILED, Reason.IN_DOUBT, {"perhaps_in:staging"}),
+        (Status.DENIED, Reason.PREVIEW, set()),
+    ],
+)
+def test_only_a_success_moves_facts(office, status, reason, labels):
+    """A resource enters a zone only when the action succeeded; where nobody knows, it may have, and counts so."""
+    office.settle(begin(office, args={"id": "1", "env": "staging"}), status, reason=reason)
+    found = office.store.read(lambda tx: tx.resource("vm/1"))
+    assert (found.zone, set(found.labels)) == (None, labels)
+    office.settle(begin(office, args={"id": "1", "env": "staging", "again": True}, call="c2"))
+    found = office.store.read(lambda tx: tx.resource("vm/1"))
+    assert (found.zone, set(found.labels)) == ("staging", set())
+
+
+def test_what_may_have_entered_a_zone_is_judged_for_it(office):
+    """A retag whose result was invalid may have happened: the next change is judged for production too."""
+    held = office.admit("vm.tag", {"id": "1", "env": "prod"})
+    office.approve(held.ticket.id)
+    go = office.admit("vm.tag", {"id": "1", "env": "prod"})
+    office.settle(go, Status.FAILED_VALIDATION, reason=Reason.CHECKS)
+    again = office.admit("vm.tag", {"id": "1"})
+    assert again.outcome.reason is Reason.RULE
 
 
 def test_the_resource_is_read_from_the_result(office):
@@ -212,14 +231,14 @@ def labels(office, name):
 
 def done(office, tool, status=Status.SUCCESS, **args):
     go = office.admit(tool, args)
-    return office.settle(go, status)
+    return office.settle(go, status, **({} if status is Status.SUCCESS else {"reason": Reason.ERROR}))
 
 
 def test_labels_are_put_and_follow(new_office):
     """A tool's own, where it came from and who created it; copies take along what restricts, moves everything else."""
     office = new_office(policy=FILES)
     done(office, "make", id="a", zone="staging")
-    assert labels(office, "file/a") == {"generated", "origin:staging", "created_by_run:run"}
+    assert labels(office, "file/a") == {"generated", "origin:staging", "created_by_run:run@bot"}
     done(office, "fetch", id="a")
     done(office, "copy", id="a", to="b")
     assert labels(office, "file/b") == {"generated", "origin:staging", "untrusted"}
@@ -230,16 +249,18 @@ def test_labels_are_put_and_follow(new_office):
 
 
 def test_who_created_ends_with_the_thing(new_office):
-    """A removal ends it, a later creation replaces it, a copy does not take it along."""
+    """A removal ends it, a creation by somebody else makes it nobody's, a copy does not take it along."""
     office = new_office(policy=FILES)
     done(office, "make", id="a")
-    assert "created_by_run:run" in labels(office, "file/a")
-    office.settle(office.admit("make", {"id": "a"}, run="other"))
-    assert labels(office, "file/a") == {"generated", "created_by_run:other"}
+    done(office, "make", id="a")
+    assert "created_by_run:run@bot" in labels(office, "file/a")
     done(office, "copy", id="a", to="b")
     assert labels(office, "file/b") == {"generated"}
     done(office, "drop", id="a")
     assert labels(office, "file/a") == {"generated"}
+    done(office, "make", id="c")
+    office.settle(office.admit("make", {"id": "c"}, run="other"))
+    assert labels(office, "file/c") == {"generated", "existed"}
 
 
 def test_leaving_a_zone_is_remembered(new_office):
@@ -251,14 +272,30 @@ def test_leaving_a_zone_is_remembered(new_office):
     assert office.store.read(lambda tx: tx.resource("file/a")).zone == "production"
 
 
-def test_a_failure_puts_nothing(new_office):
-    """Only what happened leaves labels; but a copy takes labels along before it happens, should we die in between."""
+def test_labels_are_there_before_it_is_known(new_office):
+    """What a change leaves if it happens stands before it runs; what certainly did nothing takes it back."""
     office = new_office(policy=FILES)
-    done(office, "make", Status.FAILED, id="a", zone="staging")
+    go = office.admit("make", {"id": "a", "zone": "staging"})
+    assert labels(office, "file/a") == {"generated", "perhaps_in:staging"}, "should the process die now"
+    office.settle(go, Status.FAILED, reason=Reason.ERROR)
     assert labels(office, "file/a") == set()
     done(office, "fetch", id="a")
-    office.admit("copy", {"id": "a", "to": "b"})
+    go = office.admit("copy", {"id": "a", "to": "b"})
     assert labels(office, "file/b") == {"untrusted"}
+    office.settle(go, Status.FAILED, reason=Reason.ERROR)
+    assert labels(office, "file/b") == set()
+    office.settle(office.admit("make", {"id": "c"}), Status.FAILED_VALIDATION, reason=Reason.CHECKS)
+    assert labels(office, "file/c") == {"generated"}, "it returned, so it happened; who created it is not told"
+
+
+def test_taking_back_spares_what_others_put(new_office):
+    """A label that another action has put meanwhile stays when ours turns out to have done nothing."""
+    office = new_office(policy=FILES)
+    ours = office.admit("make", {"id": "a"})
+    office.clock.forward(1)
+    office.settle(office.admit("make", {"id": "a"}, run="other"))
+    office.settle(ours, Status.FAILED, reason=Reason.ERROR)
+    assert "generated" in labels(office, "file/a")
 
 
 def test_observe_mode_remembers_apart(new_office):

@@ -6,8 +6,15 @@ from pathlib import Path
 import pytest
 
 from handrail.policy import loads
-from handrail.stores.sqlite import SqliteStore
+from handrail.stores import connect
 from handrail.workspace import Workspace
+from tests.crash.killing import until_dead
+from tests.stores.postgres.server import server
+
+STORES = {
+    "sqlite": lambda folder: f"sqlite:///{folder}/handrail.db",
+    "postgres": lambda folder: server().url(server().new_database()),
+}
 
 POLICY = """
 version: 1
@@ -28,17 +35,18 @@ tools:
 
 
 class World:
-    """What survives a crash: a file, and what the tools did to the outside."""
+    """What survives a crash: a store, and what the tools did to the outside."""
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "handrail.db"
+    def __init__(self, folder: Path, kind: str = "sqlite") -> None:
+        self.url = STORES[kind](folder)
         self.sizes = {"1": 0}
         self.effects: Counter[str] = Counter()
         self.policy = loads(POLICY, source="crash.yaml")
 
     def open(self) -> Workspace:
         """Open the store as a new process would."""
-        hr = Workspace(self.policy, SqliteStore(self.path))
+        hr = Workspace(self.policy, connect(self.url, Path("/")))
+        until_dead(hr.store)
 
         @hr.tool("lead.get")
         def get(id: str) -> dict[str, object]:

@@ -80,9 +80,13 @@ def play(world, monkeypatch, tool, point, again):
     return died, bool(ended), end, rows, verified
 
 
-@pytest.mark.parametrize("again", ["c1", "c2"], ids=["same call", "another call"])
+@pytest.mark.parametrize(
+    ("again", "kind"),
+    [("c1", "sqlite"), ("c2", "sqlite"), ("c2", "postgres")],
+    ids=["same call", "another call", "another call, postgres"],
+)
 @pytest.mark.parametrize("tool", ["lead.get", "lead.write", "lead.put", "lead.proven", "lead.asked"])
-def test_crash_before_and_after_every_command(tool, again, tmp_path, monkeypatch):
+def test_crash_before_and_after_every_command(tool, again, kind, tmp_path, monkeypatch):
     """Whatever the moment: no effect twice, no effect without an intent, the chain verifies, and doubt is shown."""
     from tests.crash.conftest import World
 
@@ -90,7 +94,7 @@ def test_crash_before_and_after_every_command(tool, again, tmp_path, monkeypatch
     doubted = 0
     for point in itertools.count():
         folder = tmp_path / str(point)
-        world = World(folder)
+        world = World(folder, kind)
         died, ended, end, rows, verified = play(world, monkeypatch, tool, point, again)
         assert verified.faults == ()
         intents = {r.record.action for r in rows if r.record.kind is RecordKind.ATTEMPT and not r.record.status}

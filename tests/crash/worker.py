@@ -1,6 +1,6 @@
 """A real process that makes guarded writes until it is killed. Effects go to a file, one line each, by their key.
 
-python worker.py STORE EFFECTS SEED
+python worker.py URL EFFECTS SEED
 """
 
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import handrail
 from handrail.policy import loads
-from handrail.stores.sqlite import SqliteStore
+from handrail.stores import connect
 from handrail.workspace import Workspace
 
 POLICY = """
@@ -23,9 +23,9 @@ tools:
 """
 
 
-def open_tools(store: Path, effects: Path):
+def open_tools(url: str, effects: Path):
     """Return the workspace and its tools; each writes one line for each effect."""
-    hr = Workspace(loads(POLICY, source="worker.yaml"), SqliteStore(store))
+    hr = Workspace(loads(POLICY, source="worker.yaml"), connect(url, effects.parent))
     out = os.open(effects, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def effect(name: str, n: int) -> None:
@@ -48,8 +48,8 @@ def open_tools(store: Path, effects: Path):
 
 def main() -> None:
     """Begin where the seed says, and never stop."""
-    store, effects, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    hr, tools = open_tools(store, effects)
+    url, effects, seed = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    hr, tools = open_tools(url, effects)
     chance = random.Random(seed)
     print("ready", flush=True)
     with hr.run("bot", id="run") as run:

@@ -15,7 +15,7 @@ def test_tools_that_no_pattern_knows_pay_nothing(room):
     assert set(here.policy.memory.tools) == {"get", "put"}
     assert here.policy.memory.stray is None
     action = here.start("other").action
-    assert here.policy.lookup(action, here.policy.agent("bot"), (), 0) is None
+    assert here.policy.lookup(action, here.policy.agent("bot"), (), lambda: 0) is None
 
 
 def test_what_looks_at_anything_knows_every_tool(room):

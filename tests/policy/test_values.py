@@ -33,12 +33,46 @@ def test_creating_what_existed_makes_it_nobodys(room, first):
     assert here.does("drop", {"id": "/a"}) == "ask"
 
 
-def test_moving_takes_ownership_along_copying_does_not(room):
-    """What is copied over something else does not make that ours."""
+@pytest.mark.parametrize(
+    ("steps", "decision"),
+    [
+        ([("make", "/a"), ("move", "/a", "/b"), ("drop", "/b")], "allow"),
+        ([("make", "/a"), ("move", "/a", "/b"), ("drop", "/a")], "ask"),
+        ([("read", "/b"), ("make", "/a"), ("move", "/a", "/b"), ("drop", "/b")], "ask"),
+        ([("make", "/a"), ("copy", "/a", "/theirs"), ("drop", "/theirs")], "ask"),
+        ([("make", "/mine"), ("move", "/theirs", "/mine/x"), ("drop", "/mine/x")], "ask"),
+        ([("make", "/mine"), ("move", "/theirs", "/mine/x"), ("drop", "/mine")], "ask"),
+        ([("make", "/mine"), ("read", "/theirs"), ("move", "/theirs", "/mine/x"), ("drop", "/mine/x")], "ask"),
+        ([("make", "/mine"), ("move", "/theirs", "/mine"), ("drop", "/mine")], "ask"),
+        ([("make", "/mine"), ("make", "/mine/x"), ("drop", "/mine")], "allow"),
+        ([("make", "/mine"), ("copy", "/theirs", "/mine/x"), ("drop", "/mine/x")], "allow"),
+    ],
+)
+def test_ownership_goes_with_what_was_made(room, steps, decision):
+    """A move takes it along to where nothing was; what somebody else made, or what was there, is never ours."""
     here = room(LABELS, OWN)
+    for tool, id, *to in steps[:-1]:
+        assert here.does(tool, {"id": id, "to": to[0] if to else ""} if to else {"id": id}) == "allow"
+    assert here.does(steps[-1][0], {"id": steps[-1][1]}) == decision
+
+
+def test_who_names_its_run_alike_is_somebody_else(room):
+    """A run is its lineage's; a relative in the same run shares it."""
+    agents = "{bot: {access: write}, bot/child: {access: write, parent: bot}, other: {access: write}}"
+    here = room(LABELS, OWN, agents=agents)
     here.does("make", {"id": "/a"})
-    here.does("copy", {"id": "/a", "to": "/theirs"})
-    assert here.does("drop", {"id": "/theirs"}) == "ask"
+    here.does("make", {"id": "/b"})
+    assert here.does("drop", {"id": "/a"}, agent="other") == "ask"
+    assert here.does("drop", {"id": "/b"}, agent="bot/child") == "allow"
+
+
+def test_creating_over_what_another_run_created_is_nobodys(room):
+    """Neither run's from then on."""
+    here = room(LABELS, OWN)
+    here.does("make", {"id": "/a"}, run="yesterday")
+    here.does("make", {"id": "/a"})
+    assert here.does("drop", {"id": "/a"}) == "ask"
+    assert here.does("drop", {"id": "/a"}, run="yesterday") == "ask"
 
 
 def test_a_failed_creation_creates_nothing(room):

@@ -177,10 +177,10 @@ def _facts(
 
     action = Action("explain", agent, "explain", "explain", tool, args, action_key(agent, tool, args))
     proposed = propose(policy, action)
-    need = need_of(policy, action, proposed, 0, repeated=False)
+    need = need_of(policy, action, proposed, lambda: 0, repeated=False)
     facts = Facts(0)
     if store is not None:
-        facts = store.read(lambda tx: tx.facts(need_of(policy, action, proposed, tx.now_us, repeated=False)))
+        facts = store.read(lambda tx: tx.facts(need_of(policy, action, proposed, lambda: tx.now_us, repeated=False)))
     if zone is None:
         return facts
     stands = {name: facts.resources.get(name, UNKNOWN_RESOURCE)._replace(zone=zone) for name in need.resources}

@@ -88,7 +88,7 @@ def _connect(settings: Settings, url: str, *, create: bool, needed: str = "") ->
     if url == "memory:":
         raise ConfigurationError(
             "The store is memory:, which lives inside one process, so there is nothing to see from here. "
-            "Use sqlite:///… as the store."
+            "Use sqlite:///… or postgresql://… as the store."
         )
     if "://" not in url and url.endswith((".db", ".sqlite", ".sqlite3")):
         where = settings.named or "The store"

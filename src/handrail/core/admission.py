@@ -12,15 +12,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from handrail.core.action import Action
-from handrail.core.case import CREATED_BY, Proposed, case_of, need_of
+from handrail.core.case import CREATED_BY, EXISTED, PERHAPS_IN, Proposed, case_of, need_of
 from handrail.core.commands import Admit, Admitted, Ended, Go, Held
 from handrail.core.decision import Decision, Finding, Verdict, combine
 from handrail.core.digest import Json
 from handrail.core.digest import digest as digest_of
-from handrail.core.effect import Effect, Verb
 from handrail.core.facts import Call, CallState
 from handrail.core.names import fold
-from handrail.core.note import put_label, write
+from handrail.core.note import Label, put_ahead, write
 from handrail.core.observing import apart
 from handrail.core.outcome import Outcome, Reason, Status
 from handrail.core.plan import Plan
@@ -64,7 +63,7 @@ def admit(tx: Transaction, command: Admit, desk: Desk, proposed: Proposed) -> Ad
         tx = apart(tx)
     durable = proposed.writes
     repeated = action.keep or command.attempt > 0
-    facts = tx.facts(need_of(policy, action, proposed, tx.now_us, repeated=repeated))
+    facts = tx.facts(need_of(policy, action, proposed, lambda: tx.now_us, repeated=repeated))
     attempt, ticket = command.attempt, command.ticket
     earlier = facts.call or facts.doubtful
     if facts.call is not None and command.attempt == 0:
@@ -257,23 +256,33 @@ def _go(
     tracked = durable or case.action.keep
     if tracked:
         tx.put_call(_row(case, CallState.RUNNING)._replace(ticket=ticket, durable=durable))
-    if durable and case.known:
-        _follow(tx, case.stated)
     holds = case.holds
-    if not case.again and (case.tool is None or case.tool.watched):
-        holds = write(tx, case.policy.started(case))
+    if not case.again:
+        if case.tool is None or case.tool.watched:
+            holds = write(tx, case.policy.started(case))
+        if durable:
+            holds += _ahead(tx, case)
     return Go(
         case.action, case.stated, case.attempt, observed, tracked, ticket, case.facts.recent_failures, holds
     )  # fmt: skip
 
 
-def _follow(tx: Transaction, effects: tuple[Effect, ...]) -> None:
-    """Let labels go along with a copy or a move before it happens: should we die in between, the copy has them."""
-    for effect in effects:
-        if effect.to and effect.labels and effect.verb in {Verb.COPY, Verb.MOVE}:
-            for label in effect.labels:
-                if not label.startswith(CREATED_BY):
-                    put_label(tx, effect.to, label)
+def _ahead(tx: Transaction, case: Case) -> tuple[Label, ...]:
+    """Put the labels that a change leaves if it happens, before it does: nobody may tell afterwards whether it did."""
+    put: tuple[Label, ...] = ()
+    for effect in case.stated:
+        target = effect.to or effect.resource
+        if not (effect.writes and effect.bound and target):
+            continue
+        labels = effect.puts
+        if effect.to:
+            labels += tuple(label for label in effect.labels if not label.startswith(CREATED_BY) and label != EXISTED)
+        known = case.known.get(target)
+        if effect.zone is not None and (known is None or known.zone != effect.zone):
+            labels += (f"{PERHAPS_IN}{effect.zone}",)
+        if labels:
+            put += put_ahead(tx, target, labels)
+    return put
 
 
 def _denied(tx: Transaction, case: Case, decision: Decision) -> Ended:

@@ -7,7 +7,7 @@ the resource itself or by what it stands in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from handrail.core.action import Action
@@ -18,10 +18,24 @@ from handrail.core.policy import Case, Policy
 from handrail.core.tool import Agent, EffectError, Tool
 
 CREATED_BY = "created_by_run:"
-"""How the label starts that names the run which created a resource; it is never copied, nor told from below."""
+"""How the label starts that names the run, and the lineage, which created a resource (see `creator`)."""
 
 EXISTED = "existed"
 """On resources that were there before any run created them, so that creating them once more makes them nobody's."""
+
+PERHAPS_IN = "perhaps_in:"
+"""How a label starts that names a zone which a resource may have entered: it is not known whether it did."""
+
+
+def creator(run: str, agent: Agent | None, name: str) -> str:
+    """Return the label of what an agent's run creates: another lineage that names its run alike is another creator.
+
+    Args:
+        run: Id of the run.
+        agent: The agent, None when undeclared.
+        name: The agent's name.
+    """
+    return f"{CREATED_BY}{run}@{name if agent is None else agent.root}"
 
 
 class Proposed(NamedTuple):
@@ -55,14 +69,16 @@ def propose(policy: Policy, action: Action) -> Proposed:
     return Proposed(tool, effects, "", not effects)
 
 
-def need_of(policy: Policy, action: Action, proposed: Proposed, now_us: int, *, repeated: bool) -> Need:
+def need_of(
+    policy: Policy, action: Action, proposed: Proposed, now_us: Callable[[], int], *, repeated: bool
+) -> Need:  # fmt: skip
     """Return what must be looked up to decide about an action.
 
     Args:
         policy: The policy.
         action: The action.
         proposed: What it would do.
-        now_us: The store's clock, microseconds since the epoch.
+        now_us: The store's clock, microseconds since the epoch; asked only where it matters.
         repeated: Whether this call can have been seen before.
     """
     agent = policy.agent(action.agent)
@@ -119,8 +135,23 @@ class Known(NamedTuple):
 
     @property
     def created_by(self) -> frozenset[str]:
-        """Labels of the runs that created it, or what it stands in."""
-        return frozenset(name for _, found in self.itself for name in found.labels if name.startswith(CREATED_BY))
+        """Labels of who created it, or else the nearest folder; of nobody when it holds what others made, or was there.
+
+        This relaxes, so it is evidence: it ends where anything speaks against it.
+        """
+        for _, found in self.itself:
+            labels = frozenset(label for label in found.labels if label.startswith(CREATED_BY))
+            if EXISTED in found.labels or any(self._others(resource, labels) for _, resource in self.below):
+                return frozenset()
+            if labels:
+                return labels
+        return frozenset()
+
+    @staticmethod
+    def _others(resource: Resource, labels: frozenset[str]) -> bool:
+        """Return whether something below was there before, or was made by somebody else."""
+        made = {label for label in resource.labels if label.startswith(CREATED_BY)}
+        return EXISTED in resource.labels or (bool(labels) and not made <= labels)
 
     @property
     def labels(self) -> frozenset[str]:
@@ -176,6 +207,7 @@ def in_every_zone(effect: Effect, known: Mapping[str, Known]) -> tuple[Effect, .
         if found is None:
             continue
         touched = [found.zone, *(resource.zone for _, resource in found.below)]
+        touched += [label.removeprefix(PERHAPS_IN) for label in found.labels if label.startswith(PERHAPS_IN)]
         zones += [zone for zone in dict.fromkeys(touched) if zone is not None and zone not in zones]
     return tuple(effect._replace(zone=zone) for zone in zones)
 

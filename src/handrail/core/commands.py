@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 from handrail.core.action import Action
 from handrail.core.digest import Json
 from handrail.core.effect import Effect
-from handrail.core.note import Count
+from handrail.core.note import Count, Label
 from handrail.core.outcome import Outcome, Reason, Status, Violation
 from handrail.core.ticket import Ticket
 from handrail.core.tool import Paired, Tool
@@ -32,7 +32,7 @@ class Admit(NamedTuple):
         before: The before-image.
         invalid: What the arguments break.
         ticket: Id of the ticket that an earlier attempt of this flow spent, which its retries share.
-        holds: What an earlier attempt of this flow added to tallies; its retries are the same action.
+        holds: What was remembered of an earlier attempt of this flow; its retries are the same action.
     """
 
     action: Action
@@ -41,7 +41,7 @@ class Admit(NamedTuple):
     before: Json = None
     invalid: tuple[Violation, ...] = ()
     ticket: str | None = None
-    holds: tuple[Count, ...] = ()
+    holds: tuple[Count | Label, ...] = ()
 
 
 class Consult(NamedTuple):
@@ -118,7 +118,7 @@ class Go(NamedTuple):
         tracked: Whether the store keeps a row of the call that the settlement has to end.
         ticket: Id of the ticket that it spent, if any.
         failures: Failed attempts of the action key before this one.
-        holds: What it added to tallies, taken back should it fail.
+        holds: What was remembered of it before it ran, taken back should it turn out that it did nothing.
     """
 
     action: Action
@@ -128,7 +128,7 @@ class Go(NamedTuple):
     tracked: bool = False
     ticket: str | None = None
     failures: int = 0
-    holds: tuple[Count, ...] = ()
+    holds: tuple[Count | Label, ...] = ()
 
 
 class Held(NamedTuple):

@@ -17,7 +17,7 @@ AFTER = "after:"
 """How the label starts that `forbids_after` and `until_cleared` put on a resource, before the rule's id."""
 
 
-class Mark(NamedTuple):
+class Moment(NamedTuple):
     """Something happened now.
 
     Attributes:
@@ -50,20 +50,27 @@ class Count(NamedTuple):
 
 
 class Label(NamedTuple):
-    """A label on a resource."""
+    """A label on a resource.
+
+    Attributes:
+        resource: Normalised id.
+        label: The label.
+        at_us: When it was put, for one that was put before the action ran; it is taken back should nothing happen.
+    """
 
     resource: str
     label: str
+    at_us: int = 0
 
 
-Note: TypeAlias = Mark | Count | Label
+Note: TypeAlias = Moment | Count | Label
 
 
 def write(tx: Transaction, notes: Iterable[Note]) -> tuple[Count, ...]:
     """Write notes; return the additions that are taken back should the action fail."""
     held: list[Count] = []
     for note in notes:
-        if isinstance(note, Mark):
+        if isinstance(note, Moment):
             if note.forget:
                 tx.drop_mark(note.key)
             else:
@@ -77,10 +84,27 @@ def write(tx: Transaction, notes: Iterable[Note]) -> tuple[Count, ...]:
     return tuple(held)
 
 
-def take_back(tx: Transaction, held: Iterable[Count]) -> None:
-    """Undo additions of an action that failed: it used up nothing."""
+def take_back(tx: Transaction, held: Iterable[Count | Label]) -> None:
+    """Undo what was remembered of an action that did nothing: it used up nothing, and changed nothing.
+
+    A label that somebody else has put since stays.
+    """
     for note in held:
-        tx.add_tally(note.key, note.bucket, -note.amount, note.until_us)
+        if isinstance(note, Count):
+            tx.add_tally(note.key, note.bucket, -note.amount, note.until_us)
+        elif tx.resource(note.resource).labels.get(note.label) == note.at_us:
+            tx.drop_labels(note.resource, (note.label,))
+
+
+def put_ahead(tx: Transaction, resource: str, labels: Iterable[str]) -> tuple[Label, ...]:
+    """Put labels before an action runs, that restrict whatever becomes of it; return those that were not there."""
+    carried = tx.resource(resource).labels
+    put: list[Label] = []
+    for label in labels:
+        if label not in carried:
+            put_label(tx, resource, label)
+            put.append(Label(resource, label, tx.now_us))
+    return tuple(put)
 
 
 def put_label(tx: Transaction, resource: str, label: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -12,7 +12,7 @@ from handrail.core.decision import Finding
 from handrail.core.digest import Json
 from handrail.core.effect import Effect
 from handrail.core.facts import Facts
-from handrail.core.note import Count, Note
+from handrail.core.note import Count, Label, Note
 from handrail.core.outcome import Status, Violation
 from handrail.core.tool import Agent, Tool
 
@@ -88,7 +88,7 @@ class Policy(Protocol):
         """
         ...
 
-    def lookup(self, action: Action, agent: Agent | None, effects: tuple[Effect, ...], now_us: int) -> Lookup | None:
+    def lookup(self, action: Action, agent: Agent | None, effects: tuple[Effect, ...], now_us: Callable[[], int]) -> Lookup | None:
         """Return what the patterns that speak of this action have to know; None when there are none."""
         ...
 
@@ -156,7 +156,7 @@ class Case(NamedTuple):
         stated: The effects once each, as they are settled; `effects` has one view for each zone that is touched.
         known: What is remembered of each resource that they name, and of what is around it.
         again: Whether this is a further attempt of an action that already counts.
-        holds: What that action added to tallies.
+        holds: What was remembered of that action before it ran.
     """
 
     action: Action
@@ -173,7 +173,7 @@ class Case(NamedTuple):
     stated: tuple[Effect, ...] = ()
     known: Mapping[str, Known] = MappingProxyType({})
     again: bool = False
-    holds: tuple[Count, ...] = ()
+    holds: tuple[Count | Label, ...] = ()
 
 
 class Gate(Protocol):

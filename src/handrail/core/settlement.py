@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 from handrail.core.backoff import RETRIES_MAX
-from handrail.core.case import CREATED_BY, EXISTED
+from handrail.core.case import CREATED_BY, EXISTED, PERHAPS_IN, creator
 from handrail.core.commands import Go, Settle, Settled
 from handrail.core.digest import Json
 from handrail.core.effect import Effect, Verb
@@ -58,7 +58,8 @@ def settle(tx: Transaction, command: Settle, policy: Policy, learned: Learned = 
     if outcome.status is Status.RETRY and failures > RETRIES_MAX:
         outcome = _exhausted(outcome)
     if outcome.status is Status.SUCCESS:
-        happened(tx, go.action.run, effects, creation=policy.watches_creation)
+        by = creator(go.action.run, policy.agent(go.action.agent), go.action.agent)
+        happened(tx, by, effects, creation=policy.watches_creation)
     if tool is None or tool.watched:
         agent = policy.agent(go.action.agent)
         write(tx, policy.ended(End(go.action, agent, tool, effects, outcome.status, command.result, tx.now_us)))
@@ -132,51 +133,79 @@ def _nothing_happened(command: Settle, outcome: Outcome) -> bool:
     return (failed and not command.returned and not command.cut_off) or outcome.status is Status.DENIED
 
 
-def happened(tx: Transaction, run: str, effects: tuple[Effect, ...], *, creation: bool = True) -> None:
+def happened(tx: Transaction, by: str, effects: tuple[Effect, ...], *, creation: bool = True) -> None:
     """Remember what an action did to its resources: their zones, and the labels that stick to them.
 
     Args:
         tx: The transaction.
-        run: The action's run.
+        by: The label of who creates what it creates (`case.creator`).
         effects: What it did.
         creation: Whether any rule asks who created a resource.
     """
     for effect in effects:
         if effect.bound and (effect.resource or effect.to):
             if effect.writes:
-                _changed(tx, run, effect, creation=creation)
-            elif creation and _unseen(tx, effect.resource):
+                _changed(tx, by, effect, creation=creation)
+            elif creation and not _made(tx.resource(effect.resource)):
                 put_label(tx, effect.resource, EXISTED)
         for label in effect.puts if effect.bound else ():
             put_label(tx, effect.to or effect.resource, label)
 
 
-def _unseen(tx: Transaction, resource: str) -> bool:
-    labels = tx.resource(resource).labels
-    return EXISTED not in labels and not any(label.startswith(CREATED_BY) for label in labels)
+def _made(resource: Resource) -> tuple[str, ...]:
+    """Return the labels of who created a resource; `existed` counts as one."""
+    return tuple(label for label in resource.labels if label == EXISTED or label.startswith(CREATED_BY))
 
 
-def _changed(tx: Transaction, run: str, effect: Effect, *, creation: bool) -> None:
-    """Remember one change. Labels go along with copies and moves, but for who created what."""
+def _changed(tx: Transaction, by: str, effect: Effect, *, creation: bool) -> None:
+    """Remember one change. Labels that restrict go along with copies and moves."""
     source = tx.resource(effect.resource) if effect.resource else Resource()
     target = effect.to or effect.resource
-    created = tuple(label for label in source.labels if label.startswith(CREATED_BY))
+    made = _made(source)
     origin = source.zone if effect.to or effect.verb is not Verb.CREATE else effect.zone
     if effect.to:
         for label in source.labels:
-            if label not in created:
+            if label not in made:
                 put_label(tx, effect.to, label)
     if effect.zone is not None:
         tx.put_zone(target, effect.zone)
+        carried = source if target == effect.resource else tx.resource(target)
+        tx.drop_labels(target, tuple(label for label in carried.labels if label.startswith(PERHAPS_IN)))
     moved = effect.zone is not None and origin != effect.zone
     if origin is not None and (effect.to or moved or effect.verb is Verb.CREATE):
         put_label(tx, target, f"{ORIGIN}{origin}")
-    if effect.verb in (Verb.DELETE, Verb.MOVE) and created:
-        tx.drop_labels(effect.resource, created)  # what comes there later is something else
-    if effect.verb is Verb.CREATE and EXISTED not in source.labels and EXISTED not in effect.labels:
-        tx.drop_labels(effect.resource, created)
-        put_label(tx, effect.resource, f"{CREATED_BY}{run}")
-    elif creation and effect.verb is not Verb.DELETE and not created and EXISTED not in source.labels:
+    _created(tx, by, effect, made, creation=creation)
+
+
+def _created(tx: Transaction, by: str, effect: Effect, made: tuple[str, ...], *, creation: bool) -> None:
+    """Remember who created what. It is told only where nothing speaks against it, since it relaxes.
+
+    Args:
+        tx: The transaction.
+        by: The label of this action's creator.
+        effect: One of its effects.
+        made: The labels of who created its resource, until now.
+        creation: Whether any rule asks.
+    """
+    theirs = any(label != by for label in made)
+    if effect.verb is Verb.CREATE:
+        clean = not theirs and EXISTED not in effect.labels
+        tx.drop_labels(effect.resource, made)
+        put_label(tx, effect.resource, by if clean else EXISTED)
+    elif effect.verb is Verb.MOVE and effect.to:
+        onto = _made(tx.resource(effect.to))
+        ours = by in effect.labels or (
+            by in made and all(label == by for label in onto) and EXISTED not in effect.labels
+        )
+        tx.drop_labels(effect.to, onto)
+        if ours and by in made:
+            put_label(tx, effect.to, by)
+        elif creation and not ours:
+            put_label(tx, effect.to, EXISTED)
+        tx.drop_labels(effect.resource, made)  # what comes there later is something else
+    elif effect.verb is Verb.DELETE:
+        tx.drop_labels(effect.resource, tuple(label for label in made if label != EXISTED))
+    elif creation and not made and by not in effect.labels:
         put_label(tx, effect.resource, EXISTED)
 
 

@@ -14,7 +14,7 @@ def check(exam: Exam) -> Finding:
     """Look at the disk that the store stands on."""
     folder = exam.place.folder
     if folder is None:
-        return ok("The store is not a file, so it needs no disk.")
+        return ok("The store is not a file of this machine, so nothing is to be looked at here.")
     free = exam.free_bytes(folder)
     if free >= FREE_BYTES_MIN:
         return ok(f"The store's disk has {free / 1024**3:,.1f} GiB free.")

@@ -66,6 +66,8 @@ def check(exam: Exam) -> Finding:
     place = exam.place
     if place.problem:
         return error(place.problem, _todo(place.problem))
+    if place.url.startswith("postgresql"):
+        return _fleet(place)
     if place.file is None:
         return warning(
             "The store is in memory: it ends with each process, so nothing is remembered and nobody can review.",
@@ -75,6 +77,17 @@ def check(exam: Exam) -> Finding:
         return ok(f"There is no store yet; the first run makes {safe(place.file)}.")
     size = place.file.stat().st_size / 1024**2
     return ok(f"{safe(place.file)} opens and takes writes (version {_version(place.file)}, {size:,.1f} MiB).")
+
+
+def _fleet(place: Place) -> Finding:
+    """Say what speaks against a PostgreSQL database as the store."""
+    from handrail.stores.postgres import PostgresStore  # noqa: PLC0415 (psycopg is there: the store is open)
+
+    assert isinstance(place.store, PostgresStore)
+    risks = place.store.risks()
+    if risks:
+        return warning(f"{safe(place.url)} opens and takes writes, but:", "See docs/postgres.md.", risks)
+    return ok(f"{safe(place.url)} opens and takes writes.")
 
 
 def _todo(problem: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from handrail.core.action import Action
@@ -54,7 +54,7 @@ class Memory:
     def _of(self, tool: str, declared: bool) -> ToolMemory | None:
         return self.tools.get(tool) if declared else self.stray
 
-    def lookup(self, action: Action, agent: Agent | None, effects: tuple[Effect, ...], now_us: int) -> Lookup | None:
+    def lookup(self, action: Action, agent: Agent | None, effects: tuple[Effect, ...], now_us: Callable[[], int]) -> Lookup | None:
         """Return what has to be known to decide; None when no pattern speaks of the action."""
         own = self.tools.get(action.tool)
         if own is None or not own.judging or action.parent is not None:
@@ -64,7 +64,7 @@ class Memory:
         for pattern in own.judging:
             keys = pattern.keys(action, agent, effects)
             if pattern.tallies:
-                tallies |= dict.fromkeys(keys, pattern.since(now_us))
+                tallies |= dict.fromkeys(keys, pattern.since(now_us()) if pattern.within_us else 0)
             else:
                 marks |= dict.fromkeys(keys)
         return Lookup(tuple(marks), tuple(tallies.items()))

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from handrail.core.action import Action
 from handrail.core.digest import Json
 from handrail.core.effect import Effect, Verb
-from handrail.core.note import AFTER, Count, Label, Mark, Note
+from handrail.core.note import AFTER, Count, Label, Moment, Note
 from handrail.core.outcome import Reason
 from handrail.core.policy import Case, End
 from handrail.core.tool import Agent, EffectError
@@ -37,7 +37,7 @@ BUCKETS = 60
 """Buckets in a window."""
 
 
-class Tripped(NamedTuple):
+class Objection(NamedTuple):
     """Why a pattern objects.
 
     Attributes:
@@ -158,7 +158,7 @@ class Pattern:
 
     # --- what it says -------------------------------------------------------------------------------------------------
 
-    def judge(self, case: Case, effects: tuple[Effect, ...]) -> Tripped | None:
+    def judge(self, case: Case, effects: tuple[Effect, ...]) -> Objection | None:
         """Return why it objects to an action whose `effects` the rule speaks of; None when it does not."""
         if self.tallies:
             return self._over(case, effects)
@@ -174,8 +174,8 @@ class Pattern:
         ago = _duration(case.facts.now_us - max(found))
         if self.kind is PatternKind.COOLDOWN:
             left = _duration(self.within_us - (case.facts.now_us - max(found)))
-            return Tripped(f"the last one was {ago} ago{self.said}; wait {left} more", (("waited", ago),))
-        return Tripped(f"{self._past()} {ago} ago{self.said}{self._lift()}", (("ago", ago),))
+            return Objection(f"the last one was {ago} ago{self.said}; wait {left} more", (("waited", ago),))
+        return Objection(f"{self._past()} {ago} ago{self.said}{self._lift()}", (("ago", ago),))
 
     def _nameless(self, effect: Effect) -> bool:
         return "resource" in self.scope.parts and not (effect.bound and effect.resource)
@@ -191,13 +191,13 @@ class Pattern:
             return ""
         return f"; a person lifts it with: handrail review clear --rule {self.rule}"
 
-    def _lacking(self, effects: tuple[Effect, ...]) -> Tripped:
+    def _lacking(self, effects: tuple[Effect, ...]) -> Objection:
         named = next((effect.resource for effect in effects if effect.resource), "")
         on = f" on {named}" if named and "resource" in self.scope.parts else ""
         what = self.event.text if self.event else "it"
-        return Tripped(f"{what} has to succeed{on} first{self.said}. Do that, then make this call again", ())
+        return Objection(f"{what} has to succeed{on} first{self.said}. Do that, then make this call again", ())
 
-    def _labelled(self, case: Case, effects: tuple[Effect, ...]) -> Tripped | None:
+    def _labelled(self, case: Case, effects: tuple[Effect, ...]) -> Objection | None:
         for effect in effects:
             for name in (effect.resource, effect.to):
                 known = case.known.get(name) if name else None
@@ -205,22 +205,22 @@ class Pattern:
                     at_us = resource.labels.get(self.label)
                     if at_us is not None and self._recent(case, at_us):
                         ago = _duration(case.facts.now_us - at_us)
-                        return Tripped(f"{self._past()} on {one} {ago} ago{self._lift()}", (("resource", one),))
+                        return Objection(f"{self._past()} on {one} {ago} ago{self._lift()}", (("resource", one),))
         return None
 
-    def _over(self, case: Case, effects: tuple[Effect, ...]) -> Tripped | None:
+    def _over(self, case: Case, effects: tuple[Effect, ...]) -> Objection | None:
         if self.event is None:
             own = self._own(case, effects)
         else:
             own = dict.fromkeys(self.keys(case.action, case.agent, effects), 0)
         for key, amount in own.items():
             if amount is None:
-                return Tripped(f"its amount cannot be told, and no more than {self.limit:,} may add up{self.said}")
+                return Objection(f"its amount cannot be told, and no more than {self.limit:,} may add up{self.said}")
             before = case.facts.sums.get(key, 0)
             over = before + amount > self.limit if self.event is None else before >= self.limit
             if over:
                 values = (("before", before), ("adds", amount), ("limit", self.limit))
-                return Tripped(self._sum(before, amount), values)
+                return Objection(self._sum(before, amount), values)
         return None
 
     def _sum(self, before: int, amount: int) -> str:
@@ -239,10 +239,10 @@ class Pattern:
         now_us = case.facts.now_us
         if self.kind is PatternKind.COOLDOWN:
             for key in self.keys(case.action, case.agent, effects):
-                yield Mark(key, now_us + self.within_us)
+                yield Moment(key, now_us + self.within_us)
         elif self.kind is PatternKind.REQUIRES and self.once:
             for key in self.keys(case.action, case.agent, effects):
-                yield Mark(key, forget=True)
+                yield Moment(key, forget=True)
         elif self.tallies and self.event is None:
             for key, amount in self._own(case, effects).items():
                 if amount:
@@ -268,7 +268,7 @@ class Pattern:
             if self.tallies:
                 yield self._count(key, 1, now_us)
             else:
-                yield Mark(key, now_us + self.within_us if self.within_us else 0)
+                yield Moment(key, now_us + self.within_us if self.within_us else 0)
 
     def _own(self, case: Case, effects: tuple[Effect, ...]) -> dict[str, int | None]:
         """Return what this action adds to each tally; None where that cannot be told."""

@@ -22,7 +22,7 @@ from handrail.policy.cel import Condition
 from handrail.policy.checks import absent, look, shown
 from handrail.policy.model import Then
 from handrail.policy.pattern_spec import PatternKind
-from handrail.policy.patterns import Pattern, Tripped
+from handrail.policy.patterns import Pattern, Objection
 from handrail.policy.problems import quoted
 from handrail.policy.values import variables
 
@@ -72,7 +72,7 @@ class Rule:
         """What it says when it applies."""
         return Verdict.ASK if self.then is Then.ASK else Verdict.DENY
 
-    def objection(self, case: Case, effects: Sequence[Effect]) -> Tripped | None:
+    def objection(self, case: Case, effects: Sequence[Effect]) -> Objection | None:
         """Return why its pattern objects to an action whose `effects` it speaks of; None when it does not."""
         return None if self.pattern is None else self.pattern.judge(case, self.counted(case, effects))
 
@@ -186,7 +186,7 @@ def _matched(rule: Rule, case: Case, values: Mapping[str, Any]) -> Finding:
     return Finding(GATE, rule.id, verdict, why, kept, sticky=verdict is Verdict.DENY, reason=Reason.RULE)
 
 
-def _objected(rule: Rule, tripped: Tripped) -> Finding:
+def _objected(rule: Rule, tripped: Objection) -> Finding:
     """Return what a pattern's objection comes to. Only what looks at no limit, and no evidence, is remembered."""
     assert rule.pattern is not None
     does = "asks a person" if rule.then is Then.ASK else "denies this"

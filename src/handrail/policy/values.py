@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from handrail.core.action import Action
-from handrail.core.case import CREATED_BY
+from handrail.core.case import creator
 from handrail.core.digest import Json
 from handrail.core.effect import Effect
 from handrail.core.policy import Case, End
@@ -22,7 +22,7 @@ def variables(subject: Case | End, effect: Effect, needs: Mapping[str, frozenset
     action = subject.action
     for name, members in needs.items():
         if name == "effect":
-            values[name] = _effect(effect, members, action)
+            values[name] = _effect(effect, members, subject)
         elif name == "args":
             args = action.args
             values[name] = args if type(args) is dict else dict(args)
@@ -42,7 +42,7 @@ def variables(subject: Case | End, effect: Effect, needs: Mapping[str, frozenset
     return values
 
 
-def _effect(effect: Effect, members: frozenset[str] | None, action: Action) -> dict[str, Json]:
+def _effect(effect: Effect, members: frozenset[str] | None, subject: Case | End) -> dict[str, Json]:
     value: dict[str, Json] = {} if members is not None else effect.to_json()
     for member in members if members is not None else ("created_by_run",):
         if member == "verb":
@@ -50,7 +50,8 @@ def _effect(effect: Effect, members: frozenset[str] | None, action: Action) -> d
         elif member == "labels":
             value[member] = list(effect.labels)
         elif member == "created_by_run":
-            value[member] = f"{CREATED_BY}{action.run}" in effect.labels
+            action = subject.action
+            value[member] = creator(action.run, subject.agent, action.agent) in effect.labels
         else:
             value[member] = getattr(effect, member)
     return value

@@ -6,6 +6,7 @@ To add a store: implement `core.store.Store`, name its scheme below, and add one
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from handrail.core.store import Store
@@ -17,7 +18,8 @@ def connect(url: str, folder: Path) -> Store:
     """Open the store at an address.
 
     Args:
-        url: `sqlite:///path` (relative to `folder`), `sqlite:////absolute/path`, or `memory:`.
+        url: `sqlite:///path` (relative to `folder`), `sqlite:////absolute/path`, `postgresql://user@host:port/database`,
+            or `memory:`.
         folder: What relative paths start from.
 
     Raises:
@@ -32,7 +34,21 @@ def connect(url: str, folder: Path) -> Store:
         from handrail.stores.sqlite import SqliteStore  # noqa: PLC0415
 
         return SqliteStore(folder / url.removeprefix("sqlite:///"))
+    if re.match(r"postgresql(?:\+\w+)?://", url):
+        return _postgres(url)
     raise ConfigurationError(
         f"'{safe(url.partition(':')[0], max_chars=40)}:…' is not the address of a store. "  # the rest may be secret
-        "Use sqlite:///.handrail/handrail.db, or memory: for a trial."
+        "Use sqlite:///.handrail/handrail.db, postgresql://user@host:port/database, or memory: for a trial."
     )
+
+
+def _postgres(url: str) -> Store:
+    try:
+        from handrail.stores.postgres import PostgresStore  # noqa: PLC0415
+    except ImportError as error:
+        if not (error.name or "psycopg").startswith("psycopg"):
+            raise
+        raise ConfigurationError(
+            "The store is in PostgreSQL, and psycopg is not installed. Run: pip install 'handrail[postgres]'"
+        ) from error
+    return PostgresStore(url)

@@ -40,6 +40,7 @@ def resolve(
     from handrail.cli.output import emit, line
     from handrail.cli.people import ask_secret, enrolled, reviewer_named
     from handrail.cli.session import opened
+    from handrail.core.case import creator
     from handrail.core.text import safe
     from handrail.review.keys import unlock_as
 
@@ -53,7 +54,8 @@ def resolve(
         enrolled(store, policy, name)
         secret = ask_secret(f"Secret of {safe(name)}, to resolve {safe(action)} as {outcome}: ", stdin=secret_stdin)
         person = next(p for p in store.read(lambda tx: tx.reviewers()) if p.name == name)
-        word = Word(action, outcome is Ending.SUCCESS, name, note[:2_000], unlock_as(person, secret))
+        by = creator(first.run, policy.agent(first.agent), first.agent)
+        word = Word(action, outcome is Ending.SUCCESS, name, note[:2_000], unlock_as(person, secret), by)
         store.transact(lambda tx: resolve_action(tx, word), durable=True)
     if session.json:
         emit({"action": action, "status": outcome.value, "by": name, "note": note or None})

@@ -30,6 +30,7 @@ class Word:
         by: The reviewer.
         note: How they know.
         key: The reviewer's key; the word is signed.
+        creator: The label of who creates what the action created (`core.case.creator`).
     """
 
     action: str
@@ -37,6 +38,7 @@ class Word:
     by: str
     note: str
     key: Ed25519PrivateKey
+    creator: str = ""
 
 
 def check(tx: Transaction, action: str) -> tuple[list[Stored], Call | None]:
@@ -105,7 +107,7 @@ def resolve_action(tx: Transaction, word: Word) -> None:
     if word.happened:
         effects = intent.body.get("effects")
         told = [Effect.from_told(one) for one in effects if isinstance(one, dict)] if isinstance(effects, list) else []
-        happened(tx, intent.run, tuple(effect for effect in told if effect is not None))
+        happened(tx, word.creator, tuple(effect for effect in told if effect is not None))
     if call is None:
         return
     if word.happened:
