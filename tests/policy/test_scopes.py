@@ -34,6 +34,8 @@ def test_spellings():
     assert keys(to, args={"to": "A@x "}) == keys(to, args={"to": "a@X"})
     assert keys(to, args={"to": "A"}, evidence=True) != keys(to, args={"to": "a"}, evidence=True)
     assert keys(to, args={"to": 1}) == keys(to, args={"to": "1"})
+    assert keys(to, args={"to": ["v1"]}, evidence=True) != keys(to, args={"to": '["v1"]'}, evidence=True)
+    assert keys(to, args={"to": 1}, evidence=True) != keys(to, args={"to": "1"}, evidence=True)
     assert keys(to, args={}) != keys(to, args={"to": "missing"})
 
 

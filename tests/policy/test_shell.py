@@ -59,6 +59,22 @@ REMOVALS = [
     "command rm -rf /x",
     'echo "\\" && rm -rf /x',
     "if exist a rm -rf /x",
+    "cat <<E\n E\ncat <<'F'\nE\nrm -rf /x\nF",
+    'cat "\\"" \\" "$(rm -rf /x)" $(echo ")")',
+    "bash -c -- 'rm -rf /x'",
+    "bash -c -x 'rm -rf /x'",
+    "bash -c +x 'rm -rf /x'",
+    "bash -euo pipefail -c 'rm -rf /x'",
+    "sudo -p x rm -rf /x",
+    "env --unset A -C /tmp rm -rf /x",
+    "stdbuf -o L rm -rf /x",
+    "ionice --class 3 rm -rf /x",
+    "chroot /jail rm -rf /x",
+    "flock /lock rm -rf /x",
+    "exec -a name rm -rf /x",
+    "timeout -s KILL 5 rm -rf /x",
+    "rm {-r,-f} /x",
+    "rm -{r,f} /x",
 ]
 
 
@@ -98,6 +114,28 @@ def test_text_is_no_command(text):
         "for f in *; do echo $f; done", "case x in a) ls;; esac", "function f() { ls; }", "echo 'x", 'echo "x', "echo $(ls",
         "echo `ls", "echo ${x", "x > $y", "/bin/r? x", "echo ${x:-$(ls)}", "a\x00b", "python", "cat <<EOF\n$(rm x)\nEOF",
         "$'\\x72m' x",
+        "echo $(( $(rm x) ))",
+        "echo $((1 + `rm x`))",
+        "echo $((rm x) ; (ls))",
+        'ls ${A:-"}"}; rm x; ls ${A:-"}"}',
+        "ls ''$'\\''; rm x #'",
+        "sudo -q x git push",
+        "env -S 'rm x' y",
+        "env --unknown A rm x",
+        "exec -z a rm x",
+        "bash x.sh -c ls",
+        "bash -i -c ls",
+        "python3 -Ic 'x'",
+        "python3 - < x",
+        "perl -ne 'x'",
+        "node --eval 'x'",
+        "node -p 1",
+        "su -c ls",
+        "parallel rm",
+        "a{b{c,d},e} x",
+        "bash -O extglob x",
+        "cat <<E\nno end",
+        "sudo -s",
     ],
 )  # fmt: skip
 def test_what_cannot_be_told_says_so(text):
@@ -125,6 +163,41 @@ def test_members():
     assert commands("cat a | xargs rm")[1]["dynamic"]
     assert commands("&>> both ls")[0]["writes"] == ["both"]
     assert commands("") == commands("  # only a comment") == []
+
+
+def test_groups_are_several_words():
+    """`{a,b}` stands for each; ordinary braces are letters."""
+    assert commands("git push {--force,origin}")[0]["flags"] == ["--force"]
+    assert commands("mkdir -p src/{a,b}/{c,d}")[0]["targets"] == ["src/a/c", "src/a/d", "src/b/c", "src/b/d"]
+    assert commands("find . -exec ls {} +")[1]["program"] == "find"
+    assert not any(command["opaque"] for command in commands("echo {} {x} a{b}"))
+
+
+ORDINARY = [
+    "cd repo && npm ci && npm test 2>&1 | tail -20",
+    "git status --short",
+    'git commit -m "Fix the $HOME bug (again)"',
+    "for_each=1 make -j4",
+    "echo $((1 + 2)) ${HOME} ${X:-default} $?",
+    "cat <<'EOF' > notes.txt\nrm -rf / (x\nEOF\nls",
+    "cat <<-EOF\n\thello\n\tEOF",
+    "grep -rn 'a|b' src/ --include=*.py",
+    "python3 manage.py migrate --plan",
+    "node build.js",
+    "sudo apt-get update",
+    "curl -sS https://example.com -o out.html",
+    "test -d build || mkdir -p build",
+    "find . -name '*.pyc' -print0 | xargs -0 ls",
+    "export A=1 B='two words'",
+    "docker compose up -d --build",
+    'echo "$(git rev-parse --short HEAD)"',
+]
+
+
+@pytest.mark.parametrize("text", ORDINARY)
+def test_ordinary_work_is_understood(text):
+    """What agents do all day is read to the end."""
+    assert not any(command["opaque"] for command in commands(text))
 
 
 def test_other_shells():

@@ -45,6 +45,8 @@ def test_creating_what_existed_makes_it_nobodys(room, first):
         ([("make", "/mine"), ("read", "/theirs"), ("move", "/theirs", "/mine/x"), ("drop", "/mine/x")], "ask"),
         ([("make", "/mine"), ("move", "/theirs", "/mine"), ("drop", "/mine")], "ask"),
         ([("make", "/mine"), ("make", "/mine/x"), ("drop", "/mine")], "allow"),
+        ([("make", "/data/*"), ("drop", "/data/*")], "ask"),
+        ([("make", "/a"), ("move", "/a", "/data/*"), ("drop", "/data/*")], "ask"),
         ([("make", "/mine"), ("copy", "/theirs", "/mine/x"), ("drop", "/mine/x")], "allow"),
     ],
 )

@@ -7,14 +7,14 @@ the resource itself or by what it stands in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from handrail.core.action import Action
 from handrail.core.commands import Admit
 from handrail.core.effect import Effect, Verb
 from handrail.core.facts import TREE_MAX, Facts, Need, Resource
-from handrail.core.policy import Case, Policy
+from handrail.core.policy import Case, Clock, Policy
 from handrail.core.tool import Agent, EffectError, Tool
 
 CREATED_BY = "created_by_run:"
@@ -22,6 +22,9 @@ CREATED_BY = "created_by_run:"
 
 EXISTED = "existed"
 """On resources that were there before any run created them, so that creating them once more makes them nobody's."""
+
+WILDCARDS = frozenset("*?[{")
+"""Characters that make a name mean several; nobody creates, and so owns, such a thing."""
 
 PERHAPS_IN = "perhaps_in:"
 """How a label starts that names a zone which a resource may have entered: it is not known whether it did."""
@@ -70,7 +73,7 @@ def propose(policy: Policy, action: Action) -> Proposed:
 
 
 def need_of(
-    policy: Policy, action: Action, proposed: Proposed, now_us: Callable[[], int], *, repeated: bool
+    policy: Policy, action: Action, proposed: Proposed, now_us: Clock, *, repeated: bool
 ) -> Need:  # fmt: skip
     """Return what must be looked up to decide about an action.
 

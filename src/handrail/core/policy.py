@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from handrail.core.case import Known
 
 
+Clock = Callable[[], int]
+"""Tells the time in microseconds since the epoch; asked only where it matters."""
+
+
 class Mode(StrEnum):
     """Whether decisions hold."""
 
@@ -88,7 +92,9 @@ class Policy(Protocol):
         """
         ...
 
-    def lookup(self, action: Action, agent: Agent | None, effects: tuple[Effect, ...], now_us: Callable[[], int]) -> Lookup | None:
+    def lookup(
+        self, action: Action, agent: Agent | None, effects: tuple[Effect, ...], now_us: Callable[[], int]
+    ) -> Lookup | None:
         """Return what the patterns that speak of this action have to know; None when there are none."""
         ...
 

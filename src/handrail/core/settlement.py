@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 
 from handrail.core.backoff import RETRIES_MAX
-from handrail.core.case import CREATED_BY, EXISTED, PERHAPS_IN, creator
+from handrail.core.case import CREATED_BY, EXISTED, PERHAPS_IN, WILDCARDS, creator
 from handrail.core.commands import Go, Settle, Settled
 from handrail.core.digest import Json
 from handrail.core.effect import Effect, Verb
@@ -189,14 +189,13 @@ def _created(tx: Transaction, by: str, effect: Effect, made: tuple[str, ...], *,
     """
     theirs = any(label != by for label in made)
     if effect.verb is Verb.CREATE:
-        clean = not theirs and EXISTED not in effect.labels
+        clean = not theirs and EXISTED not in effect.labels and WILDCARDS.isdisjoint(effect.resource)
         tx.drop_labels(effect.resource, made)
         put_label(tx, effect.resource, by if clean else EXISTED)
     elif effect.verb is Verb.MOVE and effect.to:
         onto = _made(tx.resource(effect.to))
-        ours = by in effect.labels or (
-            by in made and all(label == by for label in onto) and EXISTED not in effect.labels
-        )
+        free = EXISTED not in effect.labels and all(label == by for label in onto) and WILDCARDS.isdisjoint(effect.to)
+        ours = by in effect.labels or (by in made and free)
         tx.drop_labels(effect.to, onto)
         if ours and by in made:
             put_label(tx, effect.to, by)

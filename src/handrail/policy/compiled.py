@@ -123,7 +123,9 @@ class CompiledPolicy:
         """Return the folders that a resource stands in, and how the ids of what it holds start."""
         return self.folders.around(resource)
 
-    def lookup(self, action: Action, agent: Agent | None, effects: tuple[Effect, ...], now_us: Callable[[], int]) -> Lookup | None:
+    def lookup(
+        self, action: Action, agent: Agent | None, effects: tuple[Effect, ...], now_us: Callable[[], int]
+    ) -> Lookup | None:
         """Return what patterns have to know."""
         return self.memory.lookup(action, agent, effects, now_us)
 

@@ -5,13 +5,12 @@ Ids of kinds with folders are `kind/a/b/c`, normalised. A name with wildcards me
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+
+from handrail.core.case import WILDCARDS
 
 TREES = frozenset({"file", "path"})
 """Kinds whose names have folders, unless the policy says otherwise."""
-
-_WILD = re.compile(r"[*?\[{]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Folders:
         root, segments = ("/" if name.startswith("/") else ""), [part for part in name.split("/") if part != ""]
         if segments == ["."]:
             segments = []
-        wild = next((index for index, part in enumerate(segments) if _WILD.search(part)), None)
+        wild = next((index for index, part in enumerate(segments) if not WILDCARDS.isdisjoint(part)), None)
         depth = len(segments) if wild is None else wild
         above = [f"{kind}/{root}{'/'.join(segments[:upto])}" for upto in range(min(depth, len(segments) - 1), 0, -1)]
         if segments:

@@ -54,7 +54,9 @@ class Memory:
     def _of(self, tool: str, declared: bool) -> ToolMemory | None:
         return self.tools.get(tool) if declared else self.stray
 
-    def lookup(self, action: Action, agent: Agent | None, effects: tuple[Effect, ...], now_us: Callable[[], int]) -> Lookup | None:
+    def lookup(
+        self, action: Action, agent: Agent | None, effects: tuple[Effect, ...], now_us: Callable[[], int]
+    ) -> Lookup | None:
         """Return what has to be known to decide; None when no pattern speaks of the action."""
         own = self.tools.get(action.tool)
         if own is None or not own.judging or action.parent is not None:

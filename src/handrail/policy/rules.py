@@ -22,7 +22,7 @@ from handrail.policy.cel import Condition
 from handrail.policy.checks import absent, look, shown
 from handrail.policy.model import Then
 from handrail.policy.pattern_spec import PatternKind
-from handrail.policy.patterns import Pattern, Objection
+from handrail.policy.patterns import Objection, Pattern
 from handrail.policy.problems import quoted
 from handrail.policy.values import variables
 

@@ -78,8 +78,9 @@ class Scope:
             return "missing"
         if value is MISSING or isinstance(value, type(MISSING)):
             return "missing"
-        text = value if isinstance(value, str) else canonical(value).decode()
-        return f"={text if self.evidence else fold(text)}"
+        if self.evidence:
+            return f"={canonical(value).decode()}"
+        return f"={fold(value if isinstance(value, str) else canonical(value).decode())}"
 
 
 def _short(text: str) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from handrail.core.digest import Json
+from handrail.policy.wrappers import WRAPPERS
 
 TEXT_MAX = 64 * 1024
 """Characters of a command text that are read; a longer one is opaque."""
@@ -24,6 +25,9 @@ COMMANDS_MAX = 500
 DEPTH_MAX = 8
 """Commands inside commands (`sh -c "sh -c …"`) that are followed."""
 
+BRANCHES_MAX = 64
+"""Words that one word with groups (`{a,b}{c,d}`) may stand for."""
+
 MEMBERS = frozenset({"program", "words", "flags", "targets", "writes", "sets", "opaque", "dynamic", "text"})
 """What is told of each command."""
 
@@ -31,28 +35,54 @@ _KEYWORDS = frozenset(
     {"if", "then", "else", "elif", "fi", "while", "until", "do", "done", "!", "{", "}", "time", "esac", "in"}
 )
 _OPAQUE_KEYWORDS = frozenset({"for", "case", "select", "function", "coproc", "[["})
-_WRAPPERS = frozenset(
-    {"sudo", "doas", "env", "nohup", "nice", "ionice", "timeout", "stdbuf", "command", "exec", "builtin", "setsid",
-     "chroot", "xargs", "watch", "unbuffer", "caffeinate", "chronic", "busybox", "parallel", "flock", "su", "runuser"}
-)  # fmt: skip
-_SHELLS = frozenset({"sh", "bash", "zsh", "dash", "ksh", "ash", "fish", "pwsh", "powershell", "cmd"})
+_SHELLS = frozenset({"sh", "bash", "zsh", "dash", "ksh", "ash"})
+_FOREIGN = frozenset({"fish", "pwsh", "powershell", "cmd", "su", "runuser", "parallel", "ssh", "script", "expect"})
 _CODE = {
-    "python": "-c", "python2": "-c", "python3": "-c", "node": "-e", "nodejs": "-e", "deno": "eval", "bun": "-e",
-    "perl": "-e", "ruby": "-e", "php": "-r", "awk": "", "gawk": "", "mawk": "", "osascript": "-e", "lua": "-e",
+    "python": "c", "python2": "c", "python3": "c", "node": "ep", "nodejs": "ep", "bun": "ep", "perl": "eEn",
+    "ruby": "en", "php": "rBRE", "lua": "e", "osascript": "e", "tclsh": "", "deno": "",
 }  # fmt: skip
+_ALWAYS_CODE = frozenset({"awk", "gawk", "mawk", "deno", "tclsh"})
+_LONG_CODE = frozenset({"--eval", "--print", "--run", "--interactive", "--require", "--import"})
 _EXPLAINS = frozenset({"eval", "source", ".", "trap", "alias", "complete", "bind"})
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)\+?=(.*)", re.DOTALL)
 _OPERATORS = (";;", "&&", "||", "|&", ";", "|", "&", "\n", "(", ")")
+_CHOICES = re.compile(r"\{([^{}\s'\"\\$`;|&()<>]*(?:,[^{}\s'\"\\$`;|&()<>,]*)+)\}")
+_BRACE = re.compile(r"\{(?:\}|\s|$|[^,{}\s'\"\\$`]*\})")
+_ARITHMETIC = re.compile(r"\$\(\((?:[\w\s+\-*/%=!<>&|^~?:,]|\([\w\s+\-*/%]*\))*\)\)")
+_PARAMETER = re.compile(
+    r"\$(?:\w+|[?!$#@*-]|\{[#!]?\w+(?:\[[\w@*]+\])?(?:(?::?[-+=?]|[#%/,^]{1,2}|:)[^{}'\"\\$`()<>]*)?\})"
+)
 _REDIRECTS = ("&>>", "&>", "<<<", "<<-", "<<", ">>", ">|", ">&", "<>", "<&", ">", "<")
 
 
 @dataclass(slots=True)
 class _Word:
-    """One word while it is read."""
+    """One word while it is read.
 
-    text: str = ""
+    Attributes:
+        texts: Its text; several while a group such as `{a,b}` stands for several words.
+        quoted: Whether anything in it was quoted.
+        dynamic: Whether it is only known when it runs.
+    """
+
+    texts: list[str] = field(default_factory=lambda: [""])
     quoted: bool = False
     dynamic: bool = False
+
+    @property
+    def text(self) -> str:
+        """Its text, or the first of several."""
+        return self.texts[0]
+
+    def add(self, text: str) -> None:
+        """Go on with a text."""
+        self.texts = [one + text for one in self.texts]
+
+    def branch(self, choices: list[str]) -> None:
+        """Go on with one of several texts."""
+        self.texts = [one + choice for one in self.texts for choice in choices]
+        if len(self.texts) > BRANCHES_MAX:
+            raise _UnclosedError
 
 
 @dataclass(slots=True)
@@ -97,9 +127,9 @@ def _of_windows(text: str) -> list[dict[str, Json]]:
 
     Lines before the one that is not closed would run in both, and are told by both.
     """
-    if '\\"' not in text or text.count('"') % 2:  # only a folder's name at the end of a quote makes the difference
-        return [_opaque(text)]
-    plain = text.replace("\\", "/").replace("'", "_").replace("$", "_").replace("`", "_")
+    if '\\"' not in text or text.count('"') % 2 or any(char in text for char in "$`'<"):
+        return [_opaque(text)]  # only a folder's name at the end of a quote makes the difference
+    plain = text.replace("\\", "/")
     try:
         return list(_Reader(plain, 0).commands())
     except (_UnclosedError, RecursionError):
@@ -156,12 +186,15 @@ class _Reader:
                 yield from self._end(simple, self._at)
                 self._at += len(operator)
                 if operator == "\n":
-                    yield from self._heredoc_bodies(simple)
+                    yield from self._heredoc_bodies()
                 simple = _Simple(start=self._at)
             elif (redirect := self._redirect()) is not None:
                 self._take_redirect(redirect, simple)
             else:
-                simple.words.append(self._word())
+                word = self._word()
+                simple.words += [_Word([text], word.quoted, word.dynamic) for text in word.texts]
+        if self._heredocs:
+            raise _UnclosedError
         yield from self._end(simple, len(text))
 
     def _starts_word(self) -> bool:
@@ -199,14 +232,16 @@ class _Reader:
             simple.writes.append(target.text)
             simple.opaque |= target.dynamic
 
-    def _heredoc_bodies(self, simple: _Simple) -> Iterator[dict[str, Json]]:
-        """Skip the bodies of here documents; what an interpreter is fed with is opaque."""
-        del simple
-        for mark, _ in self._heredocs:
-            end = re.compile(rf"^[ \t]*{re.escape(mark)}[ \t]*$", re.MULTILINE).search(self._text, self._at)
-            body = self._text[self._at : end.start() if end else len(self._text)]
-            self._at = len(self._text) if end is None else end.end()
-            if "$(" in body or "`" in body:
+    def _heredoc_bodies(self) -> Iterator[dict[str, Json]]:
+        """Skip the bodies of here documents; what they would run while they are read is opaque."""
+        for mark, indented in self._heredocs:
+            start = r"^\t*" if indented else "^"
+            end = re.compile(rf"{start}{re.escape(mark)}$", re.MULTILINE).search(self._text, self._at)
+            if end is None:
+                raise _UnclosedError
+            body = self._text[self._at : end.start()]
+            self._at = end.end()
+            if "$(" in body or "`" in body or "${" in body:
                 yield _opaque(body)
         self._heredocs.clear()
 
@@ -227,9 +262,11 @@ class _Reader:
                 self._escape(word)
             elif char in "$`<>":
                 self._expansion(word)
+            elif char == "{":
+                self._group(word)
             else:
-                word.dynamic |= char in "*?[" or (char == "{" and begun != self._at)
-                word.text += char
+                word.dynamic |= char in "*?["
+                word.add(char)
                 self._at += 1
         if word.text in {"[", "]", "[[", "]]"}:
             word.dynamic = False  # the command `[`, not a pattern
@@ -238,11 +275,23 @@ class _Reader:
             word.dynamic = True
         return word
 
+    def _group(self, word: _Word) -> None:
+        """Read `{a,b}`, which stands for several words, or a brace that is only a brace."""
+        found = _CHOICES.match(self._text, self._at)
+        if found is not None:
+            word.branch(found[1].split(","))
+            self._at = found.end()
+        elif _BRACE.match(self._text, self._at):
+            word.add("{")
+            self._at += 1
+        else:
+            raise _UnclosedError
+
     def _single(self, word: _Word) -> None:
         end = self._text.find("'", self._at + 1)
         if end < 0:
             raise _UnclosedError
-        word.text += self._text[self._at + 1 : end]
+        word.add(self._text[self._at + 1 : end])
         word.quoted = True
         self._at = end + 1
 
@@ -252,12 +301,12 @@ class _Reader:
         text = self._text
         while self._at < len(text) and text[self._at] != '"':
             if text[self._at] == "\\" and text[self._at + 1 : self._at + 2] in {'"', "\\", "$", "`", "\n"}:
-                word.text += text[self._at + 1]
+                word.add(text[self._at + 1].replace("\n", ""))
                 self._at += 2
             elif text[self._at] in "$`":
-                self._expansion(word)
+                self._expansion(word, inside=True)
             else:
-                word.text += text[self._at]
+                word.add(text[self._at])
                 self._at += 1
         if self._at >= len(text):
             raise _UnclosedError
@@ -265,53 +314,40 @@ class _Reader:
 
     def _escape(self, word: _Word) -> None:
         following = self._text[self._at + 1 : self._at + 2]
-        word.text += "" if following == "\n" else following or "\\"
+        word.add("" if following == "\n" else following or "\\")
         word.quoted = True
         self._at += 2
 
-    def _expansion(self, word: _Word) -> None:
-        """Read `$name`, `${…}`, `$(…)`, backticks or `<(…)`; what runs inside is read as commands of its own."""
+    def _expansion(self, word: _Word, *, inside: bool = False) -> None:
+        """Read `$name`, `${…}`, `$(…)`, backticks or `<(…)`; what runs inside is read as commands of its own.
+
+        Args:
+            word: The word that it stands in.
+            inside: Whether it stands in double quotes.
+        """
         text, at = self._text, self._at
         word.dynamic = True
-        if text.startswith(("$'", '$"'), at) and not word.quoted:
-            self._at += 1
-            end = re.compile(r"\$'((?:[^'\\]|\\.)*)'", re.DOTALL).match(text, at)
-            if text[at + 1] == "'":
-                if end is None:
-                    raise _UnclosedError
-                word.text += end[0]
-                self._at = end.end()
-            return
-        opened = next((one for one in ("$((", "$(", "<(", ">(") if text.startswith(one, at)), "")
-        if opened == "$((":
-            end_at = text.find("))", at)
-            if end_at < 0:
-                raise _UnclosedError
-            word.text += text[at : end_at + 2]
-            self._at = end_at + 2
-        elif opened:
-            self._nested(word, at + len(opened), ")")
+        if text.startswith(("$'", '$"'), at) and not inside:
+            raise _UnclosedError  # bash's own quotes, in which anything may hide
+        plain = _ARITHMETIC.match(text, at) or _PARAMETER.match(text, at)
+        if plain is not None:
+            word.add(plain[0])
+            self._at = plain.end()
+        elif text.startswith(("$((", "${"), at):
+            raise _UnclosedError
+        elif text.startswith(("$(", "<(", ">("), at):
+            self._nested(word, at + 2, ")")
         elif text[at] == "`":
             self._nested(word, at + 1, "`")
-        elif text.startswith("${", at):
-            end_at = text.find("}", at)
-            if end_at < 0:
-                raise _UnclosedError
-            word.text += text[at : end_at + 1]
-            self._at = end_at + 1
-            if "$(" in text[at:end_at] or "`" in text[at:end_at]:
-                self._inner.append(_opaque(text[at : end_at + 1]))
         else:
-            name = re.compile(r"\$(?:\w+|[?!$#@*-])?|[<>]").match(text, at)
-            assert name is not None
-            word.text += name[0]
-            self._at = name.end()
+            word.add(text[at])
+            self._at += 1
 
     def _nested(self, word: _Word, start: int, close: str) -> None:
         end = _closing(self._text, start, close)
         inner = self._text[start:end]
         self._inner += list(_Reader(inner.replace("\\`", "`"), self._depth + 1).commands())
-        word.text += self._text[self._at : end + 1]
+        word.add(self._text[self._at : end + 1])
         self._at = end + 1
 
     # --- commands -----------------------------------------------------------------------------------------------------
@@ -348,44 +384,26 @@ class _Reader:
         plain = [word.text for word in rest]
         dynamic = any(word.dynamic for word in words)
         opaque = first.dynamic or simple.opaque or program in _EXPLAINS or not program
-        if program in _WRAPPERS:
-            yield from self._wrapped(program, rest, text)
+        if program in WRAPPERS:
+            inner = WRAPPERS[program].command(plain)
+            opaque |= inner is None
+            if inner is not None:
+                fed = [_Word(["…"], quoted=True, dynamic=True)] if program == "xargs" else []
+                yield from self._program([*rest[inner:], *fed], _Simple(), [], text)
         elif program in _SHELLS:
-            opaque |= not self._plain_script(plain)
-            yield from self._script(plain)
+            script = _script(plain)
+            opaque |= script is None
+            if script is not None:
+                yield from _Reader(script, self._depth + 1).commands()
+        elif program in _FOREIGN or program in _ALWAYS_CODE:
+            opaque = True
         elif program in _CODE:
-            flag = _CODE[program]
-            opaque |= any(word == flag or (flag[:1] == "-" and word.startswith(flag)) for word in plain) or not plain
-            opaque |= not flag
+            opaque |= _has_code(plain, _CODE[program])
         elif program == "find":
             yield from self._executed(rest)
         elif program == "eval" and not dynamic:
             yield from _Reader(" ".join(plain), self._depth + 1).commands()
-        elif program == "ssh":
-            opaque = True
         yield _told(program, plain, simple.writes, sets, text, opaque=opaque, dynamic=dynamic)
-
-    def _wrapped(self, program: str, rest: list[_Word], text: str) -> Iterator[dict[str, Json]]:
-        """Yield the command that a wrapper such as sudo runs: after its flags, their values and assignments."""
-        for index, word in enumerate(rest):
-            if word.text.startswith("-") or _ASSIGNMENT.fullmatch(word.text):
-                continue
-            if re.fullmatch(r"[\d.]+[smhd]?", word.text) or (index and rest[index - 1].text in _WITH_VALUE):
-                continue
-            fed = program in {"xargs", "parallel"}  # its arguments come from its input
-            inner = _Simple([*rest[index:], *([_Word("…", True, True)] if fed else [])])
-            yield from self._program(inner.words, inner, [], text)
-            return
-
-    def _plain_script(self, words: list[str]) -> bool:
-        """Return whether a shell is given a text to run that we can read, or a file; nothing means its input."""
-        return any(word.startswith("-") and "c" in word[1:] and not word.startswith("--") for word in words)
-
-    def _script(self, words: list[str]) -> Iterator[dict[str, Json]]:
-        for index, word in enumerate(words):
-            if word.startswith("-") and not word.startswith("--") and "c" in word[1:] and index + 1 < len(words):
-                yield from _Reader(words[index + 1], self._depth + 1).commands()
-                return
 
     def _executed(self, rest: list[_Word]) -> Iterator[dict[str, Json]]:
         """Yield what `find` runs for each file."""
@@ -400,15 +418,51 @@ class _Reader:
                     yield from self._program(inner, _Simple(inner), [], " ".join(one.text for one in inner))
 
 
+def _script(words: list[str]) -> str | None:
+    """Return the text that a shell is told to run with `-c`; None when it runs a file, its input, or cannot be told.
+
+    Source: POSIX.1-2017, utility `sh`: options first, then the first operand is the text, or else a file.
+    """
+    code, skip = False, False
+    for index, word in enumerate(words):
+        if skip:
+            skip = False
+        elif word == "--":
+            return words[index + 1] if code and len(words) > index + 1 else None
+        elif word.startswith("--"):
+            if word not in _LONG_OF_SHELLS:
+                return None
+        elif word[:1] in {"-", "+"} and len(word) > 1:
+            code |= word[0] == "-" and "c" in word
+            skip = word.endswith(("o", "O"))
+            if any(letter in word[1 : -1 if skip else None] for letter in "oOis"):
+                return None
+        else:
+            return word if code else None
+    return None
+
+
+_LONG_OF_SHELLS = frozenset({"--login", "--norc", "--noprofile", "--posix", "--verbose"})
+
+
+def _has_code(words: list[str], letters: str) -> bool:
+    """Return whether an interpreter is given code to run, or its input, rather than a file."""
+    for word in words:
+        if word == "-" or word.partition("=")[0] in _LONG_CODE:
+            return True
+        if not word.startswith("-"):
+            return False
+        if not word.startswith("--") and any(letter in word for letter in letters):
+            return True
+    return not any(word in {"--version", "-V", "-v", "--help", "-h"} for word in words)
+
+
 def _tested(words: list[_Word]) -> tuple[list[_Word], list[str]]:
     """Split what cmd.exe's `if [not] exist NAME` tests from the command behind it."""
     at = 1 if words and words[0].text.lower() == "not" else 0
     if len(words) > at + 1 and words[at].text.lower() in {"exist", "defined", "errorlevel"}:
         return words[at + 2 :], [word.text for word in words[: at + 2]]
     return words, []
-
-
-_WITH_VALUE = frozenset({"-u", "-g", "-n", "-I", "-L", "-P", "-d", "-k", "-s", "-c", "-C", "-E", "--user", "--signal"})
 
 
 def _closing(text: str, start: int, close: str) -> int:
@@ -423,6 +477,13 @@ def _closing(text: str, start: int, close: str) -> int:
             at = text.find("'", at + 1)
             if at < 0:
                 raise _UnclosedError
+        elif char == '"' and close != "`":
+            end = _QUOTED.match(text, at)
+            if end is None:
+                raise _UnclosedError  # something runs inside the quotes as well: too deep to be read
+            at = end.end() - 1
+        elif char == "#" and text[at - 1] in " \t\n;(":
+            raise _UnclosedError  # a comment may hide where it closes
         elif char == close:
             depth -= 1
             if depth == 0:
@@ -431,3 +492,6 @@ def _closing(text: str, start: int, close: str) -> int:
             depth += 1
         at += 1
     raise _UnclosedError
+
+
+_QUOTED = re.compile(r'"(?:[^"\\$`]|\\.|\$\w+)*"', re.DOTALL)

@@ -6,6 +6,7 @@ unread text, or cannot read, is `opaque`. This is for judging what goes to a too
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,14 @@ def statements(text: object) -> list[Json]:
 
 def _hides(text: str) -> bool:
     """Return whether databases could read this differently: executable comments, control characters."""
-    return "/*!" in text or "/*M!" in text or any(char < " " and char not in "\t\n\r" for char in text)
+    return _DIALECTS.search(text) is not None or any(char < " " and char not in "\t\n\r" for char in text)
+
+
+_DIALECTS = re.compile(
+    r"""/\*[!M]|/\*(?:(?!\*/).)*/\*|--(?![\s]|$)|\\['"`]""",
+    re.DOTALL,
+)
+"""Executable and nested comments, `--` without a blank, a backslash before a quote: one text, several meanings."""
 
 
 def _opaque(text: str) -> dict[str, Json]:
