@@ -1,8 +1,8 @@
 """What guardrails remember of an action, and what is taken back."""
 
 from handrail.core.facts import Need
-from handrail.core.note import LABELS_FULL, LABELS_MAX, Count, Label, Moment, put_label, take_back, write
-from handrail.testing import MemoryStore
+from handrail.core.note import LABELS_FULL, LABELS_MAX, Count, Label, Moment, put_ahead, put_label, take_back, write
+from handrail.testing import Clock, MemoryStore
 
 NEED = Need("r", "", "k", ("bot",), marks=("m",), tallies=(("t", 0),))
 
@@ -24,6 +24,21 @@ def test_marks_counts_and_labels_are_written():
     assert facts(store).sums == {"t": 2}
     store.transact(lambda tx: write(tx, (Moment("m", forget=True),)))
     assert not facts(store).marks
+
+
+def test_what_is_put_ahead_is_taken_back_by_nobody_else():
+    """Of two at once, the first to put a label does not take it from the second, however close in time they are."""
+    clock = Clock()
+    store = MemoryStore(clock)
+    first = store.transact(lambda tx: put_ahead(tx, "lead/1", ("x",)))
+    second = store.transact(lambda tx: put_ahead(tx, "lead/1", ("x",)))
+    assert len(first) == 1
+    assert second == ()
+    store.transact(lambda tx: take_back(tx, first))
+    assert set(store.read(lambda tx: tx.resource("lead/1")).labels) == {"x"}
+    alone = store.transact(lambda tx: put_ahead(tx, "lead/2", ("x",)))
+    store.transact(lambda tx: take_back(tx, alone))
+    assert not store.read(lambda tx: tx.resource("lead/2")).labels
 
 
 def test_a_full_resource_says_so():

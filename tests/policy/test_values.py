@@ -6,6 +6,7 @@ LABELS = """\
   make: {do: create, resource: "file/{args.id}"}
   read: {do: read, resource: "file/{args.id}"}
   drop: {do: delete, resource: "file/{args.id}", ask: never}
+  write: {do: update, resource: "file/{args.id}", ask: never}
   move: {do: move, resource: "file/{args.id}", to: "file/{args.to}", ask: never}
   copy: {do: copy, resource: "file/{args.id}", to: "file/{args.to}"}"""
 OWN = '  - {id: own, for: drop, when: "!effect.created_by_run", then: ask}'
@@ -66,6 +67,16 @@ def test_who_names_its_run_alike_is_somebody_else(room):
     here.does("make", {"id": "/b"})
     assert here.does("drop", {"id": "/a"}, agent="other") == "ask"
     assert here.does("drop", {"id": "/b"}, agent="bot/child") == "allow"
+
+
+def test_what_comes_back_is_something_else(room):
+    """A folder is removed with what was in it; what another run puts there is not ours for its name."""
+    here = room(LABELS, OWN)
+    for path in ("/data", "/data/a"):
+        here.does("make", {"id": path})
+    assert here.does("drop", {"id": "/data"}) == "allow"
+    here.does("write", {"id": "/data/a"}, run="other")
+    assert here.does("drop", {"id": "/data/a"}) == "ask"
 
 
 def test_creating_over_what_another_run_created_is_nobodys(room):

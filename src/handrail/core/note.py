@@ -97,12 +97,15 @@ def take_back(tx: Transaction, held: Iterable[Count | Label]) -> None:
 
 
 def put_ahead(tx: Transaction, resource: str, labels: Iterable[str]) -> tuple[Label, ...]:
-    """Put labels before an action runs, that restrict whatever becomes of it; return those that were not there."""
+    """Put labels before an action runs, that restrict whatever becomes of it; return those that were not there.
+
+    A label that is there is put again, so that whoever put it first does not take it back while this action goes on.
+    """
     carried = tx.resource(resource).labels
     put: list[Label] = []
     for label in labels:
+        put_label(tx, resource, label)
         if label not in carried:
-            put_label(tx, resource, label)
             put.append(Label(resource, label, tx.now_us))
     return tuple(put)
 

@@ -204,7 +204,8 @@ def _created(tx: Transaction, by: str, effect: Effect, made: tuple[str, ...], *,
         tx.drop_labels(effect.resource, made)  # what comes there later is something else
     elif effect.verb is Verb.DELETE:
         tx.drop_labels(effect.resource, tuple(label for label in made if label != EXISTED))
-    elif creation and not made and by not in effect.labels:
+    elif creation and made not in {(by,), (EXISTED,)} and by not in effect.labels:
+        tx.drop_labels(effect.resource, made)
         put_label(tx, effect.resource, EXISTED)
 
 

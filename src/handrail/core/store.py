@@ -134,7 +134,7 @@ class Transaction(Protocol):
         ...
 
     def put_label(self, resource: str, label: str) -> None:
-        """Put a label on a resource, now."""
+        """Put a label on a resource, now; one that is there gets a later time in any case."""
         ...
 
     def drop_labels(self, resource: str, labels: tuple[str, ...]) -> int:

@@ -322,7 +322,8 @@ class MemoryTransaction:
     def put_label(self, resource: str, label: str) -> None:
         """Put a label on a resource."""
         self._name(resource)
-        self._put(self._store.labels, resource, {**self._store.labels.get(resource, {}), label: self.now_us})
+        carried = self._store.labels.get(resource, {})
+        self._put(self._store.labels, resource, {**carried, label: max(self.now_us, carried.get(label, 0) + 1)})
 
     def drop_labels(self, resource: str, labels: tuple[str, ...]) -> int:
         """Take labels off a resource."""

@@ -151,7 +151,7 @@ SELECT zone FROM resources WHERE id = %s
 SELECT name, at_us FROM labels WHERE resource = %s
 -- name: put_label
 INSERT INTO labels (resource, name, at_us) VALUES (%s, %s, %s)
-ON CONFLICT (resource, name) DO UPDATE SET at_us = excluded.at_us
+ON CONFLICT (resource, name) DO UPDATE SET at_us = greatest(excluded.at_us, labels.at_us + 1)
 -- name: drop_labels
 DELETE FROM labels WHERE resource = %s AND name = ANY(%s)
 -- name: put_mark

@@ -81,7 +81,8 @@ SELECT zone FROM resources WHERE id = ?
 -- name: labels
 SELECT name, at_us FROM labels WHERE resource = ?
 -- name: put_label
-INSERT OR REPLACE INTO labels (resource, name, at_us) VALUES (?, ?, ?)
+INSERT INTO labels (resource, name, at_us) VALUES (?, ?, ?)
+ON CONFLICT (resource, name) DO UPDATE SET at_us = max(excluded.at_us, at_us + 1)
 -- name: drop_label
 DELETE FROM labels WHERE resource = ? AND name = ?
 -- name: put_mark
