@@ -23,6 +23,7 @@ LONG_FUNCTIONS: dict[str, int] = {}
 """Functions above the limit, `file:name`, with today's lines."""
 
 SAME_NAMES = {
+    "Change": "of a decision that a reviewer sees, and of rows in a database",
     "Arguments": "the gate, and the contract that it reports",
     "Fields": "of a result, and of a policy",
     "Finding": "of a gate, and of doctor",

@@ -29,6 +29,7 @@ COMMANDS = {
     "mcp": "handrail.cli.mcp:app",
     "store": "handrail.cli.store:app",
     "alert": "handrail.cli.alert:app",
+    "data": "handrail.cli.data:app",
     "doctor": "handrail.cli.doctor:doctor",
     "demo": "handrail.cli.demo:demo",
 }
