@@ -16,11 +16,6 @@ def lines(*statements):
     return "".join(json.dumps({"sql": sql} if isinstance(sql, str) else sql) + "\n" for sql in statements)
 
 
-@pytest.fixture(autouse=True)
-def _there(monkeypatch):
-    """The command is there, whether or not `handrail --help` already lists it."""
-
-
 @pytest.fixture
 def classify(project):
     """Runs the command; returns its answers as JSON, and its exit code."""
