@@ -36,7 +36,7 @@ def test_verbs(text, verbs):
     "text",
     ["do $$ begin delete from a; end $$", "vacuum", "call f()", "explain analyze delete from a", "selec * form a", "pragma x = 1",
      "set role x", "lock table a", "replace into a values (1)", "select 1 /*!50000 ; delete from a */", "select 'x", None, 3,
-     "a\x00b", "SELECT 1 /* /* */ ; DELETE FROM t -- */", "SELECT 1 --1; DELETE FROM t", "SELECT 'a\\' AS b, '; DELETE FROM t --'",
+     "a\x00b", "SELECT 1 /* /* */ ; DELETE FROM t -- */", "SELECT 1 --1; DELETE FROM t", "SELECT 1 AS `-- `, a FROM t;DELETE FROM t", "SELECT 'a\\' AS b, '; DELETE FROM t --'",
      "select 1;" * 300, "x" * (TEXT_MAX + 1)],
 )  # fmt: skip
 def test_what_cannot_be_told_says_so(text):

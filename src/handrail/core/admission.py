@@ -12,14 +12,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from handrail.core.action import Action
-from handrail.core.case import CREATED_BY, EXISTED, PERHAPS_IN, Proposed, case_of, need_of
+from handrail.core.case import Proposed, case_of, need_of
 from handrail.core.commands import Admit, Admitted, Ended, Go, Held
 from handrail.core.decision import Decision, Finding, Verdict, combine
 from handrail.core.digest import Json
 from handrail.core.digest import digest as digest_of
 from handrail.core.facts import Call, CallState
+from handrail.core.labels import ahead
 from handrail.core.names import fold
-from handrail.core.note import Label, put_ahead, write
+from handrail.core.note import write
 from handrail.core.observing import apart
 from handrail.core.outcome import Outcome, Reason, Status
 from handrail.core.plan import Plan
@@ -261,28 +262,10 @@ def _go(
         if case.tool is None or case.tool.watched:
             holds = write(tx, case.policy.started(case))
         if durable:
-            holds += _ahead(tx, case)
+            holds += ahead(tx, case)
     return Go(
         case.action, case.stated, case.attempt, observed, tracked, ticket, case.facts.recent_failures, holds
     )  # fmt: skip
-
-
-def _ahead(tx: Transaction, case: Case) -> tuple[Label, ...]:
-    """Put the labels that a change leaves if it happens, before it does: nobody may tell afterwards whether it did."""
-    put: tuple[Label, ...] = ()
-    for effect in case.stated:
-        target = effect.to or effect.resource
-        if not (effect.writes and effect.bound and target):
-            continue
-        labels = effect.puts
-        if effect.to:
-            labels += tuple(label for label in effect.labels if not label.startswith(CREATED_BY) and label != EXISTED)
-        known = case.known.get(target)
-        if effect.zone is not None and (known is None or known.zone != effect.zone):
-            labels += (f"{PERHAPS_IN}{effect.zone}",)
-        if labels:
-            put += put_ahead(tx, target, labels)
-    return put
 
 
 def _denied(tx: Transaction, case: Case, decision: Decision) -> Ended:

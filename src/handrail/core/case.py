@@ -172,14 +172,20 @@ def known_of(policy: Policy, facts: Facts, effects: tuple[Effect, ...]) -> dict[
     """Return what is known of every resource that effects name; resources of which nothing is known are left out."""
     known: dict[str, Known] = {}
     for name in _named(effects) if facts.resources else ():
-        above, tree = policy.around(name)
-        itself = tuple((one, facts.resources[one]) for one in (name, *above) if one in facts.resources)
-        below: tuple[tuple[str, Resource], ...] = ()
-        if tree:
-            below = tuple((one, found) for one, found in facts.resources.items() if one.startswith(tree))
-        if itself or below:
-            known[name] = Known(name, itself, below, len(below) > TREE_MAX)
+        found = known_of_name(policy, facts, name)
+        if found.itself or found.below:
+            known[name] = found
     return known
+
+
+def known_of_name(policy: Policy, facts: Facts, name: str) -> Known:
+    """Return what is known of one resource and of what is around it."""
+    above, tree = policy.around(name)
+    itself = tuple((one, facts.resources[one]) for one in (name, *above) if one in facts.resources)
+    below: tuple[tuple[str, Resource], ...] = ()
+    if tree:
+        below = tuple((one, found) for one, found in facts.resources.items() if one.startswith(tree))
+    return Known(name, itself, below, len(below) > TREE_MAX)
 
 
 def remembered(effect: Effect, known: Mapping[str, Known]) -> Effect:

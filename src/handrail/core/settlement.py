@@ -6,21 +6,19 @@ import json
 from dataclasses import dataclass
 
 from handrail.core.backoff import RETRIES_MAX
-from handrail.core.case import CREATED_BY, EXISTED, PERHAPS_IN, WILDCARDS, creator
+from handrail.core.case import EXISTED, creator
 from handrail.core.commands import Go, Settle, Settled
 from handrail.core.digest import Json
-from handrail.core.effect import Effect, Verb
-from handrail.core.facts import Call, CallState, Resource
-from handrail.core.note import put_label, take_back, write
+from handrail.core.effect import Effect
+from handrail.core.facts import Call, CallState
+from handrail.core.labels import happened, perhaps
+from handrail.core.note import Label, take_back, write
 from handrail.core.observing import apart
 from handrail.core.outcome import Outcome, Reason, Status
 from handrail.core.policy import End, Mode, Policy
 from handrail.core.record import Record, RecordKind
 from handrail.core.store import Transaction
 from handrail.core.tool import EffectError, Tool
-
-ORIGIN = "origin:"
-"""How a label starts that names a zone which a resource, or what it was copied from, came from."""
 
 _COMPACT = json.JSONEncoder(separators=(",", ":"))
 
@@ -57,13 +55,16 @@ def settle(tx: Transaction, command: Settle, policy: Policy, learned: Learned = 
     failures = _count(tx, command, outcome)
     if outcome.status is Status.RETRY and failures > RETRIES_MAX:
         outcome = _exhausted(outcome)
+    nothing = _nothing_happened(command, outcome)
     if outcome.status is Status.SUCCESS:
-        by = creator(go.action.run, policy.agent(go.action.agent), go.action.agent)
-        happened(tx, by, effects, creation=policy.watches_creation)
+        take_back(tx, (held for held in go.holds if isinstance(held, Label) and held.label == EXISTED))
+        happened(tx, policy, creator(go.action.run, policy.agent(go.action.agent), go.action.agent), effects)
+    elif not nothing and outcome.status is not Status.RETRY:
+        perhaps(tx, policy, effects)
     if tool is None or tool.watched:
         agent = policy.agent(go.action.agent)
         write(tx, policy.ended(End(go.action, agent, tool, effects, outcome.status, command.result, tx.now_us)))
-    if go.holds and _nothing_happened(command, outcome):
+    if go.holds and nothing:
         take_back(tx, go.holds)
     tx.append(_record(command, outcome, effects, tool))
     if go.tracked:
@@ -131,82 +132,6 @@ def _nothing_happened(command: Settle, outcome: Outcome) -> bool:
         return True
     failed = outcome.status is Status.FAILED and outcome.reason in (Reason.ERROR, Reason.PREVIEW)
     return (failed and not command.returned and not command.cut_off) or outcome.status is Status.DENIED
-
-
-def happened(tx: Transaction, by: str, effects: tuple[Effect, ...], *, creation: bool = True) -> None:
-    """Remember what an action did to its resources: their zones, and the labels that stick to them.
-
-    Args:
-        tx: The transaction.
-        by: The label of who creates what it creates (`case.creator`).
-        effects: What it did.
-        creation: Whether any rule asks who created a resource.
-    """
-    for effect in effects:
-        if effect.bound and (effect.resource or effect.to):
-            if effect.writes:
-                _changed(tx, by, effect, creation=creation)
-            elif creation and not _made(tx.resource(effect.resource)):
-                put_label(tx, effect.resource, EXISTED)
-        for label in effect.puts if effect.bound else ():
-            put_label(tx, effect.to or effect.resource, label)
-
-
-def _made(resource: Resource) -> tuple[str, ...]:
-    """Return the labels of who created a resource; `existed` counts as one."""
-    return tuple(label for label in resource.labels if label == EXISTED or label.startswith(CREATED_BY))
-
-
-def _changed(tx: Transaction, by: str, effect: Effect, *, creation: bool) -> None:
-    """Remember one change. Labels that restrict go along with copies and moves."""
-    source = tx.resource(effect.resource) if effect.resource else Resource()
-    target = effect.to or effect.resource
-    made = _made(source)
-    origin = source.zone if effect.to or effect.verb is not Verb.CREATE else effect.zone
-    if effect.to:
-        for label in source.labels:
-            if label not in made:
-                put_label(tx, effect.to, label)
-    if effect.zone is not None:
-        tx.put_zone(target, effect.zone)
-        carried = source if target == effect.resource else tx.resource(target)
-        tx.drop_labels(target, tuple(label for label in carried.labels if label.startswith(PERHAPS_IN)))
-    moved = effect.zone is not None and origin != effect.zone
-    if origin is not None and (effect.to or moved or effect.verb is Verb.CREATE):
-        put_label(tx, target, f"{ORIGIN}{origin}")
-    _created(tx, by, effect, made, creation=creation)
-
-
-def _created(tx: Transaction, by: str, effect: Effect, made: tuple[str, ...], *, creation: bool) -> None:
-    """Remember who created what. It is told only where nothing speaks against it, since it relaxes.
-
-    Args:
-        tx: The transaction.
-        by: The label of this action's creator.
-        effect: One of its effects.
-        made: The labels of who created its resource, until now.
-        creation: Whether any rule asks.
-    """
-    theirs = any(label != by for label in made)
-    if effect.verb is Verb.CREATE:
-        clean = not theirs and EXISTED not in effect.labels and WILDCARDS.isdisjoint(effect.resource)
-        tx.drop_labels(effect.resource, made)
-        put_label(tx, effect.resource, by if clean else EXISTED)
-    elif effect.verb is Verb.MOVE and effect.to:
-        onto = _made(tx.resource(effect.to))
-        free = EXISTED not in effect.labels and all(label == by for label in onto) and WILDCARDS.isdisjoint(effect.to)
-        ours = by in effect.labels or (by in made and free)
-        tx.drop_labels(effect.to, onto)
-        if ours and by in made:
-            put_label(tx, effect.to, by)
-        elif creation and not ours:
-            put_label(tx, effect.to, EXISTED)
-        tx.drop_labels(effect.resource, made)  # what comes there later is something else
-    elif effect.verb is Verb.DELETE:
-        tx.drop_labels(effect.resource, tuple(label for label in made if label != EXISTED))
-    elif creation and made not in {(by,), (EXISTED,)} and by not in effect.labels:
-        tx.drop_labels(effect.resource, made)
-        put_label(tx, effect.resource, EXISTED)
 
 
 def _drift(go: Go, event: dict[str, Json]) -> Record:

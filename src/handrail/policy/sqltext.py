@@ -58,10 +58,11 @@ def _hides(text: str) -> bool:
 
 
 _DIALECTS = re.compile(
-    r"""/\*[!M]|/\*(?:(?!\*/).)*/\*|--(?![\s]|$)|\\['"`]""",
+    r"""`[^`]*(?:--|/\*|['";\n])[^`]*`|/\*[!M]|/\*(?:(?!\*/).)*/\*|--(?![\s]|$)|\\['"`]""",
     re.DOTALL,
 )
-"""Executable and nested comments, `--` without a blank, a backslash before a quote: one text, several meanings."""
+"""Executable and nested comments, `--` without a blank, a backslash before a quote, names in backticks that look like
+more than a name: one text, several meanings."""
 
 
 def _opaque(text: str) -> dict[str, Json]:

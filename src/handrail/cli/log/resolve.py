@@ -55,7 +55,7 @@ def resolve(
         secret = ask_secret(f"Secret of {safe(name)}, to resolve {safe(action)} as {outcome}: ", stdin=secret_stdin)
         person = next(p for p in store.read(lambda tx: tx.reviewers()) if p.name == name)
         by = creator(first.run, policy.agent(first.agent), first.agent)
-        word = Word(action, outcome is Ending.SUCCESS, name, note[:2_000], unlock_as(person, secret), by)
+        word = Word(action, outcome is Ending.SUCCESS, name, note[:2_000], unlock_as(person, secret), by, policy)
         store.transact(lambda tx: resolve_action(tx, word), durable=True)
     if session.json:
         emit({"action": action, "status": outcome.value, "by": name, "note": note or None})

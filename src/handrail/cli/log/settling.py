@@ -9,9 +9,10 @@ from handrail.cli.log.finding import find_rows
 from handrail.core.digest import Json, canonical
 from handrail.core.effect import Effect
 from handrail.core.facts import Call, CallState
+from handrail.core.labels import happened
 from handrail.core.outcome import Reason, Status
+from handrail.core.policy import Policy
 from handrail.core.record import Record, RecordKind, Stored
-from handrail.core.settlement import happened
 from handrail.core.store import Transaction
 from handrail.core.text import safe
 from handrail.errors import ReviewError
@@ -31,6 +32,7 @@ class Word:
         note: How they know.
         key: The reviewer's key; the word is signed.
         creator: The label of who creates what the action created (`core.case.creator`).
+        policy: The policy.
     """
 
     action: str
@@ -38,7 +40,8 @@ class Word:
     by: str
     note: str
     key: Ed25519PrivateKey
-    creator: str = ""
+    creator: str
+    policy: Policy
 
 
 def check(tx: Transaction, action: str) -> tuple[list[Stored], Call | None]:
@@ -107,7 +110,7 @@ def resolve_action(tx: Transaction, word: Word) -> None:
     if word.happened:
         effects = intent.body.get("effects")
         told = [Effect.from_told(one) for one in effects if isinstance(one, dict)] if isinstance(effects, list) else []
-        happened(tx, word.creator, tuple(effect for effect in told if effect is not None))
+        happened(tx, word.policy, word.creator, tuple(effect for effect in told if effect is not None))
     if call is None:
         return
     if word.happened:
