@@ -60,6 +60,7 @@ GOOD = [
     ("requires: {do: read, when: result.ok == true}", "requires"),
     ("forbids_after: {when: effect.zone == 'x'}", "forbids_after"),
     ("at_most: {count: 0}", "at_most"),
+    ("at_most: {limit: 3, within: 1h}", "at_most"),
     ("at_most: {count: 3, of: {do: delete, status: denied}, per: [run, args.customer], within: 1h}", "at_most"),
     ("at_most: {sum: args.cents, limit: 9007199254740992, per: fleet}", "at_most"),
     ("repeat: {times: 3, within: 10m, same: resource}", "repeat"),

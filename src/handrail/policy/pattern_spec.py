@@ -194,12 +194,13 @@ class _Pattern:
             return self._bounded("times", times, COUNT_MAX), None
         if self._kind is not PatternKind.AT_MOST:
             return 0, None
-        if ("count" in fields) == ("sum" in fields):
+        if ("count" in fields and "sum" in fields) or not any(key in fields for key in ("count", "sum", "limit")):
             self._wrong("counts or sums, one of both")
-        if "count" in fields:
-            if "limit" in fields:
-                self._problems.add(fields.key_at("limit"), f"{self._what} counts: 'count' is its limit. Remove this.")
-            return self._bounded("count", fields.whole("count"), COUNT_MAX), None
+        if "count" in fields and "limit" in fields:
+            self._problems.add(fields.key_at("limit"), f"{self._what} counts: 'count' is its limit. Remove this.")
+        if "sum" not in fields:
+            key = "count" if "count" in fields else "limit"
+            return self._bounded(key, fields.whole(key), COUNT_MAX), None
         if "limit" not in fields:
             self._wrong("has no 'limit'")
         return self._bounded("limit", fields.whole("limit"), LIMIT_MAX), fields.text("sum")
