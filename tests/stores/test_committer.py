@@ -538,7 +538,9 @@ def test_close_waits_for_what_is_queued(committer, pool, names):
     assert (queued[0].result(), submitted.result()) == ("did queued", "did submitted")
     assert sorted(names()) == ["queued", "submitted"]
     committer.close()
-    assert not [thread for thread in threading.enumerate() if thread.name in {"handrail-writer", "handrail-durable-writer"}]
+    assert not [
+        thread for thread in threading.enumerate() if thread.name in {"handrail-writer", "handrail-durable-writer"}
+    ]
 
 
 def test_close_waits_for_blocking_callers_too(committer, pool, names):

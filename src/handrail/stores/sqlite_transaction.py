@@ -16,6 +16,7 @@ from handrail.core.tool import Access
 from handrail.errors import StoreError
 from handrail.stores import documents
 from handrail.stores.chain import ANCHOR_EVERY, ANCHORED_MAX, Link, anchor, link, row_of, stored
+from handrail.stores.found import facts_of
 from handrail.stores.life import host
 from handrail.stores.sql import queries
 
@@ -85,7 +86,13 @@ class SqliteTransaction:
         sql = _facts_sql(*counts)
         rows = self.connection.execute(sql, values).fetchall()
         call = self.call(need.run, need.call) if need.call else None
-        return _facts(self, need, rows, call) if rows else Facts(self.now_us, call)
+        if not rows:
+            return Facts(self.now_us, call)
+
+        def doubtful(run: str, id: str, owner: str) -> Call | None:
+            return None if (run, id) == (need.run, need.call) or self.alive(owner) else self.call(run, id)
+
+        return facts_of(self.now_us, rows, call, doubtful)
 
     def append(self, record: Record) -> None:
         """Append one journal row."""
@@ -366,45 +373,3 @@ class SqliteTransaction:
 def after(prefix: str) -> str:
     """Return the first text that is greater than every text that starts with `prefix`."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)
-
-
-def _facts(tx: SqliteTransaction, need: Need, rows: list[tuple[str, str, str, int, str]], call: Call | None) -> Facts:
-    count = failed_us = 0
-    latches: list[Latch] = []
-    access: Access | None = None
-    doubtful: Call | None = None
-    zones: dict[str, str] = {}
-    labels: dict[str, dict[str, int]] = {}
-    denials: dict[str, list[tuple[str, str]]] = {}
-    marks: dict[str, int] = {}
-    sums: dict[str, int] = {}
-    for kind, one, two, number, three in rows:
-        match kind:
-            case "failures":
-                count, failed_us = int(two), number
-            case "latch":
-                latches.append(Latch(one, three, two, number))
-            case "access":
-                access = Access(two)
-            case "zone":
-                zones[one] = two
-            case "label":
-                labels.setdefault(one, {})[two] = number
-            case "denial":
-                denials.setdefault(one, []).append((two, three))
-            case "other":
-                denials.setdefault(one, [])
-            case "mark":
-                marks[one] = number
-            case "sum":
-                sums[one] = number
-            case "running" if (one, two) != (need.run, need.call) and not tx.alive(three):
-                found = tx.call(one, two)
-                doubtful = found if doubtful is None else doubtful
-            case _:
-                pass
-    resources = {
-        name: Resource(zones.get(name), labels.get(name, {}), tuple(denials.get(name, ())))
-        for name in {**zones, **labels, **denials}
-    }
-    return Facts(tx.now_us, call, doubtful, count, failed_us, tuple(latches), access, resources, marks, sums)

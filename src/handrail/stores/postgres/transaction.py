@@ -16,6 +16,7 @@ from handrail.core.ticket import Grant, Reviewer, Ticket, TicketState
 from handrail.core.tool import Access
 from handrail.stores import documents
 from handrail.stores.chain import ANCHOR_EVERY, ANCHORED_MAX, Link, Row, anchor, link, row_of, stored
+from handrail.stores.found import FactRow, facts_of
 from handrail.stores.postgres.life import PostgresLife, process
 from handrail.stores.postgres.session import SQL
 from handrail.stores.postgres.wire import Rows, Wire
@@ -210,7 +211,13 @@ class PostgresTransaction:
             questions.append((SQL["call"], (*self._ours, need.run, need.call)))
         rows, *calls = self._ask_all(*questions)
         call = _call(calls[0][0]) if calls and calls[0] else None
-        return _facts(self, need, rows, call) if rows else Facts(self.now_us, call)
+        if not rows:
+            return Facts(self.now_us, call)
+
+        def doubtful(run: str, id: str, _: str) -> Call | None:
+            return None if (run, id) == (need.run, need.call) else self.call(run, id)
+
+        return facts_of(self.now_us, cast("list[FactRow]", rows), call, doubtful)
 
     def append(self, record: Record) -> None:
         """Append one journal row."""
@@ -514,44 +521,3 @@ def _call(row: tuple[object, ...]) -> Call:
         run, call, action, agent, tool, key, CallState(state), attempt, owner, alive,  # type: ignore[arg-type]
         ticket, status, reason, why, result, at, durable,  # type: ignore[arg-type]
     )  # fmt: skip
-
-
-def _facts(tx: PostgresTransaction, need: Need, rows: Rows, call: Call | None) -> Facts:
-    count = failed_us = 0
-    latches: list[Latch] = []
-    access: Access | None = None
-    doubtful: Call | None = None
-    zones: dict[str, str] = {}
-    labels: dict[str, dict[str, int]] = {}
-    denials: dict[str, list[tuple[str, str]]] = {}
-    marks: dict[str, int] = {}
-    sums: dict[str, int] = {}
-    for kind, one, two, number, three in cast("list[tuple[str, str, str, int, str]]", rows):
-        match kind:
-            case "failures":
-                count, failed_us = int(two), number
-            case "latch":
-                latches.append(Latch(one, three, two, number))
-            case "access":
-                access = Access(two)
-            case "zone":
-                zones[one] = two
-            case "label":
-                labels.setdefault(one, {})[two] = number
-            case "denial":
-                denials.setdefault(one, []).append((two, three))
-            case "other":  # of another lineage: it only shows that something is remembered there
-                denials.setdefault(one, [])
-            case "mark":
-                marks[one] = number
-            case "sum":
-                sums[one] = number
-            case "running" if (one, two) != (need.run, need.call) and doubtful is None:
-                doubtful = tx.call(one, two)
-            case _:
-                pass
-    resources = {
-        name: Resource(zones.get(name), labels.get(name, {}), tuple(denials.get(name, ())))
-        for name in {**zones, **labels, **denials}
-    }
-    return Facts(tx.now_us, call, doubtful, count, failed_us, tuple(latches), access, resources, marks, sums)
