@@ -15,6 +15,7 @@ from handrail.policy import cel, paths
 from handrail.policy.cel import Condition, ConditionError
 from handrail.policy.conditions import EFFECT_NAMES, condition
 from handrail.policy.document import Node
+from handrail.policy.each import Each, each_of
 from handrail.policy.model import EffectSpec
 from handrail.policy.normal import Normalise
 from handrail.policy.paths import MISSING, Path, PathError, Template
@@ -27,6 +28,9 @@ RESOURCE_MAX = 2_000
 
 AMOUNT_MAX = 2**63 - 1
 """The largest amount; sums stay within 64 bits."""
+
+EFFECTS_MAX = 200
+"""Effects that one call may have."""
 
 UNDECLARED = (Effect(Verb.EXECUTE),)
 """What a tool does that declares nothing: anything."""
@@ -47,6 +51,7 @@ class _Declared:
     fixed_zone: str | None
     amount: Path | None
     puts: tuple[str, ...] = ()
+    each: Each | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +69,21 @@ class DeclaredEffects:
         if not self.declared:
             return UNDECLARED
         scope: dict[str, Json] = {"args": args}  # type: ignore[dict-item]
-        for name in self.needs.keys() & self.views.keys():
+        for name in self.views:
             scope[name] = self.views[name](args)
-        return tuple([self._effect(one, scope) for one in self._chosen(scope)])
+        effects = tuple([self._effect(one, seen) for one, seen in self._chosen(scope)])
+        if len(effects) > EFFECTS_MAX:
+            raise EffectError(
+                f"This call would have {len(effects)} effects; {EFFECTS_MAX} are judged. Do less at once."
+            )
+        return effects
 
     def bind(self, effects: tuple[Effect, ...], args: Mapping[str, Json], result: Json) -> tuple[Effect, ...]:
         """Return `effects` with every unbound resource read from `result`. Raises `EffectError`."""
         if all(effect.bound for effect in effects):
             return effects
         scope: dict[str, Json] = {"args": dict(args), "result": result}
-        for name in self.needs.keys() & self.views.keys():
+        for name in self.views:
             scope[name] = self.views[name](args)
         chosen = self._chosen(scope)
         if len(chosen) != len(effects):
@@ -81,16 +91,20 @@ class DeclaredEffects:
         return tuple(
             effect
             if effect.bound or one.resource is None
-            else effect._replace(resource=self._id(one.resource, scope), bound=True)
-            for one, effect in zip(chosen, effects, strict=True)
+            else effect._replace(resource=self._id(one.resource, seen), bound=True)
+            for (one, seen), effect in zip(chosen, effects, strict=True)
         )
 
-    def _chosen(self, scope: Mapping[str, Json]) -> tuple[_Declared, ...]:
-        if not self.needs and all(one.when is None for one in self.declared):
-            return self.declared
-        context = cel.context(self.needs, scope)
+    def _chosen(self, scope: Mapping[str, Json]) -> list[tuple[_Declared, Mapping[str, Json]]]:
+        """Return the effects that these arguments have, each with what it is told from."""
+        chosen: list[tuple[_Declared, Mapping[str, Json]]] = []
+        context = cel.context(self.needs, scope) if self.needs else None
         try:
-            chosen = tuple(one for one in self.declared if one.when is None or one.when.test(context))
+            for one in self.declared:
+                if one.each is not None:
+                    chosen += [(one, seen) for seen in one.each.items(scope) if _fits(one, seen)]
+                elif one.when is None or (context is not None and one.when.test(context)):
+                    chosen.append((one, scope))
         except ConditionError as error:
             raise EffectError(
                 f"What this call does cannot be told: {error}. Send what the policy asks about."
@@ -133,6 +147,10 @@ class DeclaredEffects:
         return self.zones.of(paths.scalar_text(path, value))
 
 
+def _fits(one: _Declared, scope: Mapping[str, Json]) -> bool:
+    return one.when is None or one.when.test(cel.context(one.when.needs, scope))
+
+
 def _amount(path: Path, scope: Mapping[str, Json]) -> int | None:
     value = path.get(scope)
     if value is MISSING:
@@ -147,23 +165,27 @@ def effects(
 ) -> DeclaredEffects:
     """Compile the effects of one tool; problems are noted."""
     declared = tuple(_declared(spec, zones, problems) for spec in specs)
-    needs = cel.merge(one.when for one in declared if one.when is not None)
+    needs = cel.merge(one.when for one in declared if one.when is not None and one.each is None)
     return DeclaredEffects(declared, normalise, zones, needs, views)
 
 
 def _declared(spec: EffectSpec, zones: Zones, problems: Problems) -> _Declared:
-    resource = _compiled(spec.resource, lambda text: paths.template(text, ("args", "result")), problems)
+    each = None if spec.each is None else each_of(spec.each, problems)
+    names = EFFECT_NAMES if each is None else {**EFFECT_NAMES, each.item: None, "each": None}
+    roots = ("args", "result") if each is None else ("args", "each")
+    resource = _compiled(spec.resource, lambda text: paths.template(text, roots), problems)
     zone, fixed = _zone_of(spec.zone, zones, problems)
     return _Declared(
         spec.verb,
-        None if spec.when is None else condition(spec.when, EFFECT_NAMES, problems),
+        None if spec.when is None else condition(spec.when, names, problems),
         resource,
         resource is not None and resource.needs("result"),
-        _compiled(spec.to, lambda text: _decided(paths.template(text, ("args", "result")), "to"), problems),
+        _compiled(spec.to, lambda text: _decided(paths.template(text, roots), "to"), problems),
         zone,
         fixed,
         _compiled(spec.amount, lambda text: _args_only(text, "amount"), problems),
         tuple(str(node.value) for node in spec.labels),
+        each,
     )
 
 

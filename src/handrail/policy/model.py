@@ -70,6 +70,7 @@ class EffectSpec:
     zone: Node | None = None
     amount: Node | None = None
     labels: tuple[Node, ...] = ()
+    each: Node | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,7 +198,7 @@ def scalar_text(source: Path, value: Json | Missing) -> str:
     raise EffectError(f"{safe(source.text)} is {what}: an id is text or a whole number.")
 
 
-_ROOTS = frozenset({"args", "before", "result", "seen"})
+_ROOTS = frozenset({"args", "before", "each", "result", "seen"})
 _HOLE = re.compile(r"\{([^{}]*)\}")
 
 
@@ -217,7 +217,7 @@ def template(text: str, roots: tuple[str, ...]) -> Template:
             parts.append(text[at : hole.start()])
         if hole[1].endswith("?"):
             raise PathError(f"{quoted(hole[1])} cannot be optional inside an id. Remove the '?'.")
-        parts.append(path(hole[1], roots))
+        parts.append(path(hole[1], roots, whole=hole[1] == "each"))
         at = hole.end()
     if at < len(text):
         parts.append(text[at:])

@@ -44,7 +44,7 @@ KEYS = (
     "version", "mode", "store", "four_eyes", "reviewers", "alerts", "desktop_alerts", "zones", "kinds", "agents",
     "redact", "tools", "rules", "reviews",
 )  # fmt: skip
-EFFECT_KEYS = ("do", "resource", "to", "zone", "amount", "labels", "when")
+EFFECT_KEYS = ("do", "resource", "to", "zone", "amount", "labels", "when", "each")
 TOOL_KEYS = (
     *EFFECT_KEYS, "effects", "idempotent", "critical", "ask", "before", "undo", "verify", "result", "args", "checks",
     "retry", "description", "shell", "sql",
@@ -267,6 +267,7 @@ class Reader:
             fields.text("zone"),
             fields.text("amount"),
             self._labels(fields, what),
+            fields.text("each"),
         )
 
     def _labels(self, fields: Fields, what: str) -> tuple[Node, ...]:

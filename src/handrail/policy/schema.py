@@ -62,6 +62,7 @@ def _effect() -> dict[str, Json]:
         "amount": _said(_TEXT, "A path to whole units, such as args.cents."),
         "labels": _said(_one_or_more(), "Labels that it puts on the resource when it succeeds."),
         "when": _condition(),
+        "each": _said(_TEXT, "One effect for each: command, command.targets, command.writes, statement.tables, …"),
     }
 
 
