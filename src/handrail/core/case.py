@@ -86,13 +86,14 @@ def need_of(
     """
     agent = policy.agent(action.agent)
     lineage = agent.lineage if agent is not None and agent.lineage else (action.agent,)
-    resources: tuple[str, ...] = ()
+    resources = tuple(_named(proposed.effects))
     trees: tuple[str, ...] = ()
-    for name in _named(proposed.effects):
-        above, below = policy.around(name)
-        resources += (name, *above)
-        if below and proposed.writes:
-            trees += (below,)
+    for name in resources:
+        if name.startswith(policy.trees):
+            above, below = policy.around(name)
+            resources += above
+            if proposed.writes:
+                trees += (below,)
     call = action.call if repeated else ""
     need = Need(action.run, call, action.key, lineage, resources, proposed.writes, trees)
     if proposed.tool is None or not proposed.tool.watched:

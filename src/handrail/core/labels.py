@@ -54,6 +54,14 @@ def perhaps(tx: Transaction, policy: Policy, effects: tuple[Effect, ...]) -> Non
             put_label(tx, target, EXISTED)
 
 
+def leaves(policy: Policy, effects: tuple[Effect, ...]) -> bool:
+    """Return whether effects leave anything: a read does not, unless it labels or somebody asks what was there."""
+    for effect in effects:
+        if effect.verb is not Verb.READ or effect.puts:
+            return True
+    return policy.watches_creation
+
+
 def happened(tx: Transaction, policy: Policy, by: str, effects: tuple[Effect, ...]) -> None:
     """Remember what an action did to its resources.
 

@@ -85,6 +85,11 @@ class Policy(Protocol):
         """Whether any rule asks who created a resource."""
         ...
 
+    @property
+    def trees(self) -> tuple[str, ...]:
+        """How ids of kinds with folders start."""
+        ...
+
     def around(self, resource: str) -> tuple[tuple[str, ...], str]:
         """Return the folders that a resource stands in, nearest first, and how the ids of what it holds start.
 

@@ -11,7 +11,7 @@ from handrail.core.commands import Go, Settle, Settled
 from handrail.core.digest import Json
 from handrail.core.effect import Effect
 from handrail.core.facts import Call, CallState
-from handrail.core.labels import happened, perhaps
+from handrail.core.labels import happened, leaves, perhaps
 from handrail.core.note import Label, take_back, write
 from handrail.core.observing import apart
 from handrail.core.outcome import Outcome, Reason, Status
@@ -55,17 +55,11 @@ def settle(tx: Transaction, command: Settle, policy: Policy, learned: Learned = 
     failures = _count(tx, command, outcome)
     if outcome.status is Status.RETRY and failures > RETRIES_MAX:
         outcome = _exhausted(outcome)
-    nothing = _nothing_happened(command, outcome)
-    if outcome.status is Status.SUCCESS:
-        take_back(tx, (held for held in go.holds if isinstance(held, Label) and held.label == EXISTED))
-        happened(tx, policy, creator(go.action.run, policy.agent(go.action.agent), go.action.agent), effects)
-    elif not nothing and outcome.status is not Status.RETRY:
-        perhaps(tx, policy, effects)
+    if outcome.status is not Status.SUCCESS or go.holds or leaves(policy, effects):
+        _remember(tx, command, outcome, policy, effects)
     if tool is None or tool.watched:
         agent = policy.agent(go.action.agent)
         write(tx, policy.ended(End(go.action, agent, tool, effects, outcome.status, command.result, tx.now_us)))
-    if go.holds and nothing:
-        take_back(tx, go.holds)
     tx.append(_record(command, outcome, effects, tool))
     if go.tracked:
         _end_call(tx, command, outcome, tool)
@@ -121,6 +115,20 @@ def _count(tx: Transaction, command: Settle, outcome: Outcome) -> int:
     if not command.began or outcome.status not in _COUNTED or outcome.reason is Reason.WOULD_BLOCK:
         return go.failures
     return tx.add_failure(go.action.key)
+
+
+def _remember(
+    tx: Transaction, command: Settle, outcome: Outcome, policy: Policy, effects: tuple[Effect, ...]
+) -> None:  # fmt: skip
+    """Remember what an attempt did to its resources, or take back what was remembered ahead of one that did nothing."""
+    go = command.go
+    if outcome.status is Status.SUCCESS:
+        take_back(tx, (held for held in go.holds if isinstance(held, Label) and held.label == EXISTED))
+        happened(tx, policy, creator(go.action.run, policy.agent(go.action.agent), go.action.agent), effects)
+    elif _nothing_happened(command, outcome):
+        take_back(tx, go.holds)
+    elif outcome.status is not Status.RETRY:
+        perhaps(tx, policy, effects)
 
 
 def _nothing_happened(command: Settle, outcome: Outcome) -> bool:

@@ -40,6 +40,7 @@ class CompiledPolicy:
         folders: Which kinds of resources have folders.
         memory: What its patterns look at and remember.
         watches_creation: Whether any rule asks who created a resource.
+        trees: How ids of kinds with folders start.
     """
 
     source: str
@@ -55,6 +56,7 @@ class CompiledPolicy:
     folders: Folders
     memory: Memory
     watches_creation: bool
+    trees: tuple[str, ...]
 
     @property
     def mode(self) -> Mode:

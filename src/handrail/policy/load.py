@@ -130,7 +130,7 @@ class _Compiler:
         self._cycles()
         rules = tuple(rule for spec in read.rules if (rule := self._rule(spec)) is not None)
         judges = {name: own for name in tools if (own := rules_of(name, rules)) is not None}
-        remembering = memory(tools, rules, judges)
+        remembering, kinds = memory(tools, rules, judges), _folders(read.kinds)
         tools = {name: replace(tool, watched=name in remembering.tools) for name, tool in tools.items()}
         return CompiledPolicy(
             self._source,
@@ -143,9 +143,10 @@ class _Compiler:
             self._normalise,
             MappingProxyType(self._contracts()),
             MappingProxyType(judges),
-            _folders(read.kinds),
+            kinds,
             remembering,
             any(("effect", "created_by_run") in paths for paths in _asked(rules)),
+            kinds.kinds,
         )
 
     # --- agents ---

@@ -28,6 +28,7 @@ ANCHORED_MAX = 64
 """Other chains that one anchor names."""
 
 GENESIS = bytes(32)
+_sha256 = hashlib.sha256
 
 
 def encode(body: object) -> bytes:
@@ -57,7 +58,7 @@ class Link(NamedTuple):
 def link(head: Link, writer: str, at_us: int, record: Record) -> Link:
     """Chain one record behind `head`."""
     body = encode(record.body)
-    payload = hashlib.sha256(body).digest()
+    payload = _sha256(body).digest()
     number = head.number + 1
     return Link(number, _hash(head.hash, writer, number, at_us, record, payload), body, payload)
 
@@ -69,7 +70,7 @@ def _hash(previous: bytes, writer: str, number: int, at_us: int, record: Record,
             record.resource, record.status, record.reason,
         ]
     )  # fmt: skip
-    return hashlib.sha256(previous + payload + header).digest()
+    return _sha256(previous + payload + header).digest()
 
 
 def anchor(heads: Iterable[tuple[str, int, str]]) -> Record:
