@@ -11,6 +11,10 @@ START_US = int(dt.datetime(2000, 1, 1, tzinfo=dt.UTC).timestamp()) * 1_000_000
 PAUSE_US = 1_000
 """What passes before an action without a time: little, so that windows and cooldowns are read strictly."""
 
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_ORDINARY = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d(?:\.\d{6}|\.\d{3})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
+"""What nearly every time looks like, and Python reads by itself as the RFC says."""
+
 _RFC_3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(\.\d+)?(?:([Zz])|([+-]\d\d:\d\d))", re.ASCII
 )  # fmt: skip
@@ -27,6 +31,13 @@ def instant(text: str) -> int:
     Raises:
         ValueError: It is no such time, or before 1970; the message says what one looks like.
     """
+    if _ORDINARY.fullmatch(text) is not None:
+        try:
+            since = dt.datetime.fromisoformat(text) - _EPOCH
+        except ValueError:
+            since = None
+        if since is not None and since.days >= 0:
+            return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
     found = _RFC_3339.fullmatch(text)
     if found is not None:
         day, minute, second, fraction, utc, offset = found.groups()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import IO, NamedTuple, cast
+
+import orjson
 
 from handrail.backtest.times import instant
 from handrail.core.digest import Json, NotJson, to_json
@@ -108,6 +111,9 @@ class Trace:
         return TraceError(f"{where}: {message}")
 
     def _object(self, raw: bytes) -> dict[str, object]:
+        plain = _plain(raw)
+        if plain is not None:
+            return plain
         try:
             text = raw.decode("utf-8-sig" if self.line == 1 else "utf-8")
             value = _READ.decode(text)
@@ -230,6 +236,27 @@ def _kind(value: object) -> str:
     return "null" if value is None else _KINDS[type(value)]
 
 
+def _plain(raw: bytes) -> dict[str, object] | None:
+    """Read an ordinary line quickly; None for one that has to be looked at closely.
+
+    A key that stands twice shows in the number of colons behind quotes, which then is not that of the keys.
+    """
+    if _HUGE.search(raw) is not None:  # a number that orjson would round
+        return None
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) and _keys(value) == raw.count(b'":') else None
+
+
+def _keys(value: object) -> int:
+    """Return how many keys stand in a value, at every depth."""
+    if isinstance(value, dict):
+        return len(value) + sum([_keys(item) for item in value.values() if isinstance(item, dict | list)])
+    return sum([_keys(item) for item in value if isinstance(item, dict | list)]) if isinstance(value, list) else 0
+
+
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """Refuse an object that names a key twice: two readers could take two different values."""
     found = dict(pairs)
@@ -244,4 +271,5 @@ def _constant(name: str) -> object:
     raise ValueError(f"{name} is not a JSON value.")
 
 
+_HUGE = re.compile(rb"\d{19}")
 _READ = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant)

@@ -160,13 +160,18 @@ class Known(NamedTuple):
     @property
     def labels(self) -> frozenset[str]:
         """The labels that restrict: its own, and those of everything around it."""
-        above = {one for one, _ in self.itself if one != self.name}
-        return frozenset(
-            label
-            for one, found in self.around
-            for label in found.labels
-            if not label.startswith(CREATED_BY) and not (label == EXISTED and one in above)
-        )
+        labels: set[str] = set()
+        for one, found in self.itself:
+            if found.labels:
+                labels.update(found.labels)
+                if one != self.name:
+                    labels.discard(EXISTED)  # that a folder was there says nothing of what is new in it
+        own = self.itself[0] if self.itself else None
+        if own is not None and own[0] == self.name and EXISTED in own[1].labels:
+            labels.add(EXISTED)
+        for _, found in self.below:
+            labels.update(found.labels)
+        return frozenset([label for label in labels if not label.startswith(CREATED_BY)])
 
 
 def known_of(policy: Policy, facts: Facts, effects: tuple[Effect, ...]) -> dict[str, Known]:
@@ -194,12 +199,15 @@ def remembered(effect: Effect, known: Mapping[str, Known]) -> Effect:
     if not effect.bound:
         return effect
     own = known.get(effect.resource)
-    target = known.get(effect.to) if effect.to else own
+    if not effect.to:
+        if own is None:
+            return effect
+        return effect._replace(zone=effect.zone or own.zone, labels=tuple(sorted(own.labels | own.created_by)))
+    target = known.get(effect.to)
     if own is None and target is None:
         return effect
     zone = effect.zone or (target.zone if target else None) or (own.zone if own else None)
-    both = [one for one in (own, target) if one is not None]
-    labels = frozenset[str]().union(*(one.labels for one in both))
+    labels = frozenset[str]().union(*(one.labels for one in (own, target) if one is not None))
     if own is not None and target is not None:  # who overwrites what he did not create did not create it
         labels |= own.created_by & target.created_by
     return effect._replace(zone=zone, labels=tuple(sorted(labels)))
@@ -211,15 +219,14 @@ def in_every_zone(effect: Effect, known: Mapping[str, Known]) -> tuple[Effect, .
     What stands in production is in production whatever a call says, and so is the target that a copy overwrites, and
     the folder that holds it.
     """
-    zones = [effect.zone]
+    zones = [effect.zone, *[label.removeprefix(PERHAPS_IN) for label in effect.labels if label.startswith(PERHAPS_IN)]]
     for name in (effect.resource, effect.to):
         found = known.get(name) if name else None
-        if found is None:
-            continue
-        touched = [found.zone, *(resource.zone for _, resource in found.below)]
-        touched += [label.removeprefix(PERHAPS_IN) for label in found.labels if label.startswith(PERHAPS_IN)]
-        zones += [zone for zone in dict.fromkeys(touched) if zone is not None and zone not in zones]
-    return tuple(effect._replace(zone=zone) for zone in zones)
+        if found is not None:
+            zones.append(found.zone)
+            zones += [resource.zone for _, resource in found.below]
+    others = dict.fromkeys(zone for zone in zones[1:] if zone is not None and zone != effect.zone)
+    return (effect, *[effect._replace(zone=zone) for zone in others]) if others else (effect,)
 
 
 def case_of(
