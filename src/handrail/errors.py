@@ -13,6 +13,9 @@ HandrailError                    something went wrong; the message says what to 
 |  |- ValidationFailed           arguments or result break their contract
 |  |- ActionFailed               the tool failed; its own exception is the cause
 |  |- ResultNotKept              a repeated call that succeeded before, whose result is not stored
+|- QueryError                    a query of guarded data gave no rows (data/reading/failure.py)
+|  |- QueryRefused               it is not one that is run
+|  |- QueryFailed                the database did not answer it
 Killed                           the agent was stopped; a BaseException, so that no framework swallows it
 """
 
