@@ -52,4 +52,13 @@ def test_every_other_error_descends_from_ours_or_says_what_it_is():
                 continue
             bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
             if bases & {"Exception", "BaseException", "ValueError", "RuntimeError"} and not node.name.startswith("_"):
-                assert node.name in inner or path.parent.name in ("contracts", "policy", "cli", "demo", "mcp", "data", "sql", "resources"), node.name
+                assert node.name in inner or path.parent.name in (
+                    "contracts",
+                    "policy",
+                    "cli",
+                    "demo",
+                    "mcp",
+                    "data",
+                    "sql",
+                    "resources",
+                ), node.name

@@ -23,6 +23,8 @@ LONG_FUNCTIONS: dict[str, int] = {}
 """Functions above the limit, `file:name`, with today's lines."""
 
 SAME_NAMES = {
+    "Place": "of a store that doctor looks at, and of a database that is read",
+    "Table": "of a database's catalog, and what may be done to one",
     "Change": "of a decision that a reviewer sees, and of rows in a database",
     "Arguments": "the gate, and the contract that it reports",
     "Fields": "of a result, and of a policy",

@@ -16,6 +16,8 @@ HandrailError                    something went wrong; the message says what to 
 |- QueryError                    a query of guarded data gave no rows (data/reading/failure.py)
 |  |- QueryRefused               it is not one that is run
 |  |- QueryFailed                the database did not answer it
+|- ChangeRefused                 a change of rows was not made: stale, in conflict, more than planned (data/rows)
+|- CommitInDoubt                 whether a change of rows was committed is not known yet
 Killed                           the agent was stopped; a BaseException, so that no framework swallows it
 """
 

@@ -53,7 +53,9 @@ def open(
     path = Path(policy) if policy is not None else find(Path.cwd())
     if path is None or not path.is_file():
         where = f"{path} is not a file" if path is not None else f"no {FILE_NAME} in {Path.cwd()} or above"
-        raise ConfigurationError(f"There is no policy ({where}), so nothing runs. Draft one with: handrail init (see docs/policy.md).")
+        raise ConfigurationError(
+            f"There is no policy ({where}), so nothing runs. Draft one with: handrail init (see docs/policy.md)."
+        )
     compiled = load(path)
     folder = path.absolute().parent
     opened = connect(store if store is not None else compiled.store, folder) if not isinstance(store, Store) else store

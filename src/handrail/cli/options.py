@@ -71,9 +71,7 @@ def _option(*names: str, help: str) -> Any:
 def _common(
     json: Annotated[bool, _option("--json", help="Print JSON for machines.")] = False,
     policy: Annotated[Path | None, _option("--policy", help="Policy file to decide with.")] = None,
-    store: Annotated[
-        str | None, _option("--store", help="Address of the store: sqlite:///… or postgresql://…")
-    ] = None,
+    store: Annotated[str | None, _option("--store", help="Address of the store: sqlite:///… or postgresql://…")] = None,
     config: Annotated[Path | None, _option("--config", help="The project's handrail.yaml.")] = None,
 ) -> None:
     """Say what every command takes."""

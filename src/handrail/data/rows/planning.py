@@ -1,0 +1,282 @@
+"""A change becomes a plan: rows by key, with their versions and literal values, and what a person should see of it."""
+
+# ruff: noqa: S608 (texts are made of quoted names and our own expressions; every value is bound)
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from handrail.core.digest import Json, canonical
+from handrail.core.text import safe
+from handrail.data.rows.asked import allowed, few
+from handrail.data.rows.backend import Backend, key_equals, planned_key, version
+from handrail.data.rows.cascade import cascades, versioned
+from handrail.data.rows.comparing import existing, key_of
+from handrail.data.rows.errors import ChangeRefused, shown
+from handrail.data.rows.plan import ABSENT, Part, PlanPreview, Row, RowPlan, Sample, footprint
+from handrail.data.rows.shape import ShapeColumn, TableShape
+from handrail.data.rows.table import Table
+from handrail.data.sql.change import Change, Computed, Operation
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+SAMPLES = 20
+"""Rows that a preview shows."""
+
+TOP = 10
+"""Values of a column that a breakdown shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planning:
+    """What planning needs.
+
+    Attributes:
+        kind: The kind of database.
+        connection: A transaction that reads.
+        database: Its identity.
+        change: What is asked for. Values may be any Python values.
+        table: The limits of its table.
+        shape: The table as it is.
+        expires_s: When the plan expires, in seconds since 1970.
+    """
+
+    kind: Backend
+    connection: Connection
+    database: str
+    change: Change
+    table: Table
+    shape: TableShape
+    expires_s: int
+
+
+def plan(work: Planning) -> RowPlan:
+    """Return the plan of a change, with its preview.
+
+    Raises:
+        ChangeRefused: The change is not allowed, or too large.
+    """
+    change, shape = work.change, work.shape
+    allowed(change.operation, change.columns, work.table, shape)
+    warnings = _warnings(work)
+    if change.operation is Operation.INSERT:
+        rows, by = _new(work), ABSENT
+    else:
+        by = versioned(work.kind, work.table.version)
+        rows = _existing(work, by)
+        if change.keys and len(rows) < len(change.keys):
+            warnings.append(f"{len(change.keys) - len(rows):,} of {len(change.keys):,} keys name no row.")
+    if not rows:
+        warnings.append("No row is changed.")
+    part = _part(work, rows, by)
+    taken: list[Part] = []
+    if change.operation is Operation.DELETE:
+        taken = cascades(work.kind, work.connection, shape, rows, work.table.rows_max)
+    parts = (part, *taken)
+    also = {named(name, shape): count * len(rows) for name, count in work.table.also.items()}
+    limits = {"rows_max": work.table.rows_max, "rows_free": work.table.rows_free if change.keys else 0}
+    made = RowPlan(work.database, parts, footprint(parts, also), limits, work.expires_s, secrets.token_hex(16))
+    counts: dict[str, int] = {}
+    for one in taken:
+        counts[one.name] = counts.get(one.name, 0) + len(one.rows)
+    samples = samples_of(work.kind, work.connection, part, shape)
+    return made.seen(PlanPreview(len(rows), _breakdown(work) if rows else {}, samples, counts, tuple(warnings)))
+
+
+def named(table: str, shape: TableShape) -> str:
+    """Return a table's name with the schema of another, unless it has one of its own."""
+    return f"{shape.schema}.{table}" if shape.schema and "." not in table else table
+
+
+def _part(work: Planning, rows: tuple[Row, ...], by: str) -> Part:
+    change, shape = work.change, work.shape
+    columns = shape.stored if change.operation is Operation.DELETE else change.columns
+    bump = work.table.version if change.operation is not Operation.INSERT else ""
+    return Part(
+        shape.schema, shape.name, change.operation, rows, shape.fingerprint, columns, by, bump,
+        shape.stored if by == "content" else (),
+    )  # fmt: skip
+
+
+def _warnings(work: Planning) -> list[str]:
+    found: list[str] = []
+    name = safe(work.shape.full_name)
+    if work.shape.triggers:
+        also = ", ".join(sorted(map(safe, work.table.also))) or "no other table"
+        found.append(
+            f"{len(work.shape.triggers)} triggers or rules stand on {name}; they are declared to write {also}, and the "
+            "change is rolled back if they write anything else. What they alter in the row itself is not foreseen."
+        )
+    if any(column.computed for column in work.shape.columns):
+        computed = ", ".join(safe(column.name) for column in work.shape.columns if column.computed)
+        found.append(f"The database computes {computed} of {name} anew.")
+    if work.change.whole_table:
+        found.append(f"Every row of {name} is meant: there is no condition.")
+    return found
+
+
+def _cells(work: Planning, columns: Sequence[ShapeColumn], rows: Sequence[Sequence[object]]) -> list[tuple[Json, ...]]:
+    """Return values as the database itself writes them; a value that it cannot read is refused by it."""
+    kind = work.kind
+    cells = [tuple(map(kind.cell, row, columns)) for row in rows]
+    found: list[tuple[Json, ...]] = []
+    size = kind.chunk(len(columns) + 2)
+    for start in range(0, len(cells), size):
+        chunk = [(at, Row(cells[at], None)) for at in range(start, min(start + size, len(cells)))]
+        source, given = kind.source(chunk, len(columns), 0)
+        read = ", ".join(kind.out(kind.cast(f"k.k{at}", column)) for at, column in enumerate(columns))
+        got = work.connection.exec_driver_sql(f"WITH {source} SELECT {read} FROM k ORDER BY n", given).all()
+        found += [tuple(map(kind.cell, row, columns)) for row in got]
+    return found
+
+
+def _new(work: Planning) -> tuple[Row, ...]:
+    change, shape, kind = work.change, work.shape, work.kind
+    few(len(change.rows), work.table, shape)
+    columns = [shape.by_name[name] for name in change.columns]
+    rows = [[_computed(work, value, column) for value, column in zip(row, columns, strict=True)] for row in change.rows]
+    values = _cells(work, columns, rows)
+    if not set(shape.key) <= set(change.columns):
+        return tuple(Row((), ABSENT, row) for row in values)
+    at = [change.columns.index(name) for name in shape.key]
+    made = tuple(Row(tuple(row[index] for index in at), ABSENT, row) for row in values)
+    if any(None in row.key for row in made):
+        raise ChangeRefused("A new row has NULL in its primary key. Leave the key out, or give all of it.")
+    there = existing(kind, work.connection, shape, made)
+    if there:
+        raise ChangeRefused(f"Rows with these keys exist already: {shown(there)}. Update them, or take other keys.")
+    if len({canonical(list(row.key)) for row in made}) != len(made):
+        raise ChangeRefused("Two of the new rows have the same key. Give each row a key of its own.")
+    return made
+
+
+def _computed(work: Planning, value: object, column: ShapeColumn) -> object:
+    if not isinstance(value, Computed):
+        return value
+    kind = work.kind
+    expression = kind.out(kind.cast(f"({kind.text(value.sql)})", column))
+    found: object = work.connection.exec_driver_sql(f"SELECT {expression} WHERE {kind.mark} = 1", (1,)).scalar()
+    return found
+
+
+def _existing(work: Planning, by: str) -> tuple[Row, ...]:
+    """Return the rows that exist, in the order of their keys, with the values that they are to get."""
+    change, shape, kind = work.change, work.shape, work.kind
+    columns = [shape.by_name[name] for name in change.columns]
+    asked = change.rows[0] if change.operation is Operation.UPDATE else ()
+    plain = [(at, value) for at, value in enumerate(asked) if not isinstance(value, Computed)]
+    fixed: dict[int, Json] = {}
+    if plain:
+        read = _cells(work, [columns[at] for at, _ in plain], [[value for _, value in plain]])[0]
+        fixed = {at: cell for (at, _), cell in zip(plain, read, strict=True)}
+    computed = {at: value.sql for at, value in enumerate(asked) if isinstance(value, Computed)}
+    alias = kind.name(change.alias or shape.name)
+    part = Part(shape.schema, shape.name, change.operation, (), "", (), by, work.table.version)
+    expressions = [kind.out(f"{alias}.{kind.name(name)}") for name in shape.key]
+    expressions.append(version(kind, part, shape, alias))
+    expressions += [kind.out(kind.cast(f"({kind.text(sql)})", columns[at])) for at, sql in computed.items()]
+    found: list[Row] = []
+    uniform = tuple(fixed[at] for at in range(len(columns))) if not computed else ()
+    for row in _selected(work, alias, ", ".join(expressions)):
+        key = key_of(kind, shape, row)
+        if None in key:
+            raise ChangeRefused(
+                f"A row of {safe(shape.full_name)} has NULL in its key, so it cannot be named. Repair it first."
+            )
+        mark = kind.cell(row[len(key)], shape.by_name[work.table.version]) if by == "column" else str(row[len(key)])
+        if mark is None:
+            raise ChangeRefused(
+                f"The row {shown([key])} has no version (NULL in {safe(work.table.version)}). Set it first."
+            )
+        if computed:
+            got = dict(zip(computed, row[len(key) + 1 :], strict=True))
+            cells = tuple(
+                kind.cell(got[at], column) if at in computed else fixed[at] for at, column in enumerate(columns)
+            )
+            found.append(Row(key, mark, cells))
+        else:
+            found.append(Row(key, mark, uniform))
+    return tuple(found)
+
+
+def _selected(work: Planning, alias: str, expressions: str) -> Sequence[Sequence[object]]:
+    """Return what expressions say of the rows that are meant."""
+    change, shape, kind = work.change, work.shape, work.kind
+    table = f"{kind.table(shape.schema, shape.name)} AS {alias}"
+    most = work.table.rows_max + 1
+    order = ", ".join(f"{alias}.{kind.name(name)}" for name in shape.key)
+    if not change.keys:
+        where = kind.text(change.predicate) or "true"
+        sql = f"SELECT {expressions} FROM {table} WHERE ({where}) ORDER BY {order} LIMIT {kind.mark}"
+        rows = work.connection.exec_driver_sql(sql, (most,)).all()
+        few(len(rows), work.table, shape)
+        return rows
+    few(len(change.keys), work.table, shape)
+    columns = [shape.by_name[name] for name in shape.key]
+    unique = {canonical(list(key)): key for key in _cells(work, columns, change.keys)}
+    keys = [unique[mark] for mark in sorted(unique)]
+    size = kind.chunk(len(columns) + 2)
+    found: list[Sequence[object]] = []
+    for start in range(0, len(keys), size):
+        chunk = [(at, Row(key, None)) for at, key in enumerate(keys[start : start + size])]
+        source, given = kind.source(chunk, len(columns), 0)
+        equal = key_equals(kind, shape, alias, planned_key(shape))
+        sql = f"WITH {source} SELECT {expressions} FROM k JOIN {table} ON {equal} ORDER BY {order}"
+        found += work.connection.exec_driver_sql(sql, given).all()
+    return found
+
+
+def _breakdown(work: Planning) -> Mapping[str, tuple[tuple[Json, int], ...]]:
+    """Return the most frequent values of the columns in the WHERE, among the rows that it found."""
+    change, shape, kind = work.change, work.shape, work.kind
+    alias = kind.name(change.alias or shape.name)
+    found: dict[str, tuple[tuple[Json, int], ...]] = {}
+    if change.keys:
+        return found
+    for name in change.where_columns:
+        value = kind.out(f"{alias}.{kind.name(name)}")
+        sql = (
+            f"SELECT {value}, count(*) FROM {kind.table(shape.schema, shape.name)} AS {alias} "
+            f"WHERE ({kind.text(change.predicate) or 'true'}) GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {kind.mark}"
+        )
+        rows = work.connection.exec_driver_sql(sql, (TOP,))
+        found[name] = tuple((kind.cell(row[0], shape.by_name[name]), int(row[1])) for row in rows)
+    return found
+
+
+def samples_of(kind: Backend, connection: Connection, part: Part, shape: TableShape) -> tuple[Sample, ...]:
+    """Return the first rows of a part before and after.
+
+    Args:
+        kind: The kind of database.
+        connection: A transaction that reads.
+        part: The part.
+        shape: Its table, as it is.
+    """
+    first = list(enumerate(part.rows[:SAMPLES]))
+    if part.operation is Operation.INSERT:
+        return tuple(Sample(row.key, None, dict(zip(part.columns, row.values, strict=True))) for _, row in first)
+    if not first:
+        return ()
+    source, given = kind.source(first, len(shape.key), 0)
+    cells = ", ".join(kind.out(f"t.{kind.name(column.name)}") for column in shape.columns)
+    found = connection.exec_driver_sql(
+        f"WITH {source} SELECT k.n, {cells} FROM k JOIN {kind.table(shape.schema, shape.name)} AS t "
+        f"ON {key_equals(kind, shape, 't', planned_key(shape))} ORDER BY k.n",
+        given,
+    ).all()
+    samples: list[Sample] = []
+    for row in found:
+        planned = part.rows[int(row[0])]
+        before = {one.name: kind.cell(value, one) for one, value in zip(shape.columns, row[1:], strict=True)}
+        after = (
+            None
+            if part.operation is Operation.DELETE
+            else {**before, **dict(zip(part.columns, planned.values, strict=True))}
+        )
+        samples.append(Sample(planned.key, before, after))
+    return tuple(samples)
