@@ -6,6 +6,7 @@ kept for a while, because a repeated call finds them; so memory does not grow wi
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -49,9 +50,9 @@ class TrialStore(MemoryStore):
         self._valid_us = valid_us
         self.attempt: Record | None = None
         self.unknown = False
-        self.finished: dict[tuple[str, str], None] = {}
+        self.finished: OrderedDict[tuple[str, str], None] = OrderedDict()
         self.doubts: dict[str, dict[tuple[str, str], Call]] = {}
-        self.closed: dict[str, Ticket] = {}
+        self.closed: OrderedDict[str, Ticket] = OrderedDict()
         self.by_digest: dict[str, dict[str, Ticket]] = {}
         self.by_key: dict[str, dict[str, Ticket]] = {}
         self._swept_us = 0
@@ -86,7 +87,7 @@ class TrialStore(MemoryStore):
                 index.pop(name, None)
         self.closed[ticket.id] = ticket
         if len(self.closed) > CLOSED_MAX:
-            self.closed.pop(next(iter(self.closed)))
+            self.closed.popitem(last=False)
 
 
 class TrialTransaction(MemoryTransaction):
@@ -125,8 +126,8 @@ class TrialTransaction(MemoryTransaction):
             return
         store.finished[place] = None
         if len(store.finished) > KEPT_MAX:
-            oldest = next(iter(store.finished))
-            del store.finished[oldest], store.calls[oldest]
+            oldest, _ = store.finished.popitem(last=False)  # a plain dict would look past all that was removed before
+            del store.calls[oldest]
 
     def _certain(self, key: str, place: tuple[str, str]) -> None:
         found = self._store.doubts[key]

@@ -6,6 +6,7 @@ person's is said beforehand, and each attempt is one attempt, its retries being 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import cast
@@ -133,9 +134,9 @@ class Trial:
         self._gates = trial_gates()
         self._ids = count()
         self._tools: dict[str, Tool] = {}
-        self._waiting: dict[tuple[str, str], tuple[Course, Settled]] = {}
+        self._waiting: OrderedDict[tuple[str, str], tuple[Course, Settled]] = OrderedDict()
         self._families: dict[tuple[str, str], tuple[str, ...]] = {}
-        self._rulings: dict[tuple[str, str], tuple[str, str | None]] = {}
+        self._rulings: OrderedDict[tuple[str, str], tuple[str, str | None]] = OrderedDict()
         self._blind = {name: _blind(policy, name) for name in policy.tools}
         self.now_us = START_US
         self.store = TrialStore(lambda: self.now_us, policy.valid_us)
@@ -203,7 +204,7 @@ class Trial:
         if command.outcome.status is Status.RETRY:
             self._waiting[course.attempt.run, course.attempt.call] = course, settled
             if len(self._waiting) > WAITING_MAX:
-                del self._waiting[next(iter(self._waiting))]
+                self._waiting.popitem(last=False)
         else:
             course.flow.close()
         self._close(course, settled.outcome, ran=True)
@@ -368,7 +369,7 @@ class Trial:
         if not outcome.replayed and outcome.reason not in (Reason.CALL_REUSED, Reason.IN_PROGRESS):
             self._rulings[course.attempt.run, course.attempt.call] = (course.decision, course.rule)
             if len(self._rulings) > KEPT_MAX:
-                del self._rulings[next(iter(self._rulings))]
+                self._rulings.popitem(last=False)
 
     def _unsure(self, course: Course, outcome: Outcome, *, ran: bool) -> list[str]:
         """Return what was left out because nobody knows it here."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
 
+import orjson
 import typer
 
 from handrail.backtest.asks import Asks
@@ -106,7 +107,10 @@ def _opened(file: Path) -> Iterator[IO[bytes]]:
 
 def _write(value: Mapping[str, Json]) -> None:
     """Print one JSON object on one line; many of them, so that each does not wait for the one before."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=True) + "\n")
+    text = orjson.dumps(value)
+    if not text.isascii():
+        text = json.dumps(value, ensure_ascii=True).encode()  # as every command does: any terminal can show it
+    sys.stdout.write(text.decode() + "\n")
 
 
 def _summary(found: Summary, asks: Asks) -> None:

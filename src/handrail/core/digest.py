@@ -30,21 +30,24 @@ BYTES_MAX = 16 * 1024 * 1024
 """Approximate size that a value may have, in bytes."""
 
 INT_MIN, INT_MAX = -(2**63), 2**64 - 1
-_ENCODER = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False, check_circular=False
-)
 
 
-def _encoder() -> Callable[[Json], str]:
+def _encoder(*, sort: bool) -> Callable[[Json], str]:
     """Return how JSON text is made: CPython's own encoder, made once instead of for every text, where there is one."""
+    plain = json.JSONEncoder(
+        ensure_ascii=False, separators=(",", ":"), sort_keys=sort, allow_nan=False, check_circular=False
+    )
     make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:
-        return _ENCODER.encode
-    made = make(None, _ENCODER.default, json.encoder.encode_basestring, None, ":", ",", True, False, False)
+        return plain.encode
+    made = make(None, plain.default, json.encoder.encode_basestring, None, ":", ",", sort, False, False)
     return lambda value: "".join(made(value, 0))
 
 
-_encode = _encoder()
+_encode = _encoder(sort=True)
+compact = _encoder(sort=False)
+"""Returns the JSON text of a value without blanks, its keys in their order."""
+
 _MAYBE_FLOAT = re.compile(r"\d\.\d|\de[+-]").search
 """Finds every float that Python writes, and now and then a text that looks like one."""
 

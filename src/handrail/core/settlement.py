@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 from handrail.core.backoff import RETRIES_MAX
 from handrail.core.case import EXISTED, creator
 from handrail.core.commands import Go, Settle, Settled
-from handrail.core.digest import Json
+from handrail.core.digest import Json, compact
 from handrail.core.effect import Effect
 from handrail.core.facts import Call, CallState
 from handrail.core.labels import happened, leaves, perhaps
@@ -19,8 +18,6 @@ from handrail.core.policy import End, Mode, Policy
 from handrail.core.record import Record, RecordKind
 from handrail.core.store import Transaction
 from handrail.core.tool import EffectError, Tool
-
-_COMPACT = json.JSONEncoder(separators=(",", ":"))
 
 KEPT_BYTES_MAX = 256 * 1024
 """Results up to this size are kept for a repeated call."""
@@ -194,6 +191,6 @@ def _end_call(tx: Transaction, command: Settle, outcome: Outcome, tool: Tool | N
     else:
         hidden = tool is not None and tool.secrets and _shown(command, tool) != command.result
         lost = command.opaque or hidden or command.size > KEPT_BYTES_MAX
-        kept = None if lost else _COMPACT.encode(command.result)
+        kept = None if lost else compact(command.result)
         status, reason = outcome.status.value, outcome.reason.value
         tx.put_call(call._replace(state=CallState.DONE, status=status, reason=reason, why=outcome.why, result=kept))
