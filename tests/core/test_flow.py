@@ -192,6 +192,26 @@ def test_cancellation_is_never_retried():
     assert play.outcome.status is Status.FAILED
 
 
+@pytest.mark.parametrize("first", [Raised(OSError("x"), "it hung", cut_off=True), Returned({}, {}, 1, opaque="bad")])
+def test_what_an_earlier_attempt_may_have_done_is_not_forgotten(first):
+    """A later attempt that fails cleanly does not show that nothing happened: the settlement is told."""
+    play = begin(repeatable=True, checks=lambda args, result, now: ()).answer(go()).answer(first)
+    for attempt in (1, 2):
+        assert settle(play, failures=attempt) is play
+        play.answer(0.5).answer(True).answer(go(attempt)).answer(Raised(OSError("y"), "it failed"))
+        assert play.expect(Settle).cut_off
+    settle(play, failures=3).answer(0.5).answer(True).answer(go(3)).answer(Returned({}, {}, 1))
+    end = play.expect(Settle)
+    assert (end.outcome.status, end.returned, end.began) == (Status.SUCCESS, True, True)
+
+
+def test_clean_failures_stay_clean():
+    """Attempts that all failed cleanly did nothing."""
+    play = begin(repeatable=True).answer(go()).answer(Raised(OSError("x"), "it failed"))
+    settle(play, failures=1).answer(0.5).answer(True).answer(go(1)).answer(Raised(OSError("x"), "it failed"))
+    assert not play.expect(Settle).cut_off
+
+
 def test_invalid_result_of_a_write():
     """A result that breaks its contract is failed_validation and is not used."""
     violation = Violation("checks[0]", "company_size", "company_size is null.")

@@ -189,6 +189,17 @@ def test_a_retry_counts_once(room):
     assert here.does("pay", {"id": "2", "cents": 100}) == "allow"
 
 
+def test_a_retry_does_not_take_back_what_may_have_happened(room):
+    """A first attempt that was cut off counts on when the second fails cleanly, or never begins."""
+    for began in (True, False):
+        here = room(TOOLS, SUM)
+        first = here.start("pay", {"id": "1", "cents": 90})
+        here.end(first, Status.RETRY, cut_off=True)
+        second = here.start("pay", {"id": "1", "cents": 90}, attempt=1, holds=first.holds)
+        here.end(second, Status.FAILED, cut_off=True, began=began)
+        assert here.does("pay", {"id": "2", "cents": 11}) == "ask"
+
+
 def test_the_window_slides(room):
     """What is older than the window no longer counts; until then it does."""
     here = room(TOOLS, SUM)

@@ -89,7 +89,8 @@ class Settle(NamedTuple):
         size: Approximate size of the result, in bytes.
         returned: Whether the tool returned at all.
         began: False when it was cancelled before it ran; only such an attempt does not count.
-        cut_off: Whether it was stopped, or given up, in the middle: what it did is not known.
+        cut_off: Whether it was stopped, or given up, in the middle, or an earlier attempt of this flow may have
+            happened: what the action did is not known.
     """
 
     go: Go

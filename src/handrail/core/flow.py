@@ -61,8 +61,9 @@ def life(proposal: Proposal) -> Life:
     wait_s = proposal.wait_s
     last: Go | None = None
     cause: Outcome | None = None
+    perhaps = False  # whether an earlier attempt may have happened: no later failure shows that nothing did
     while True:
-        admitted, before = yield from _admit(proposal, last)
+        admitted, before = yield from _admit(proposal, last, perhaps)
         if isinstance(admitted, Ended):
             return _caused(admitted.outcome, cause)
         if isinstance(admitted, Held):
@@ -70,7 +71,7 @@ def life(proposal: Proposal) -> Life:
                 return _caused(admitted.outcome, cause)
             wait_s -= yield from _ask(float, Await(admitted.ticket.id, wait_s))
             continue
-        settlement = yield from _execute(tool, admitted, before)
+        settlement = yield from _execute(tool, admitted, before, perhaps)
         settled = yield settlement
         assert isinstance(settled, Settled)
         end = settled.outcome
@@ -83,6 +84,7 @@ def life(proposal: Proposal) -> Life:
         elif admitted.observed:
             return end._replace(reason=Reason.RETRIES_EXHAUSTED)
         last, cause = admitted, end
+        perhaps = settlement.returned or settlement.cut_off
 
 
 def _caused(outcome: Outcome, cause: Outcome | None) -> Outcome:
@@ -92,7 +94,9 @@ def _caused(outcome: Outcome, cause: Outcome | None) -> Outcome:
     return outcome._replace(error=outcome.error or cause.error, violations=outcome.violations or cause.violations)
 
 
-def _admit(proposal: Proposal, last: Go | None) -> Generator[Command, Answer, tuple[Go | Held | Ended, Json]]:
+def _admit(
+    proposal: Proposal, last: Go | None, perhaps: bool
+) -> Generator[Command, Answer, tuple[Go | Held | Ended, Json]]:
     """Decide; where the tool has a paired read, decide again once the plan is known."""
     tool = proposal.tool
     action = proposal.action if last is None else last.action
@@ -108,7 +112,7 @@ def _admit(proposal: Proposal, last: Go | None) -> Generator[Command, Answer, tu
         if isinstance(seen, Unseen):
             why = f"The plan could not be made, so nothing ran: {seen.why}"
             refusal = failed(action, attempt, Status.DENIED, Reason.PREVIEW, why)
-            settled = yield from _ask(Settled, Settle(first, refusal))
+            settled = yield from _ask(Settled, Settle(first, refusal, cut_off=perhaps))
             return Ended(settled.outcome), None
         before = seen.value
     admitted = yield Admit(action, attempt, True, before, proposal.invalid, ticket, holds)
@@ -116,12 +120,12 @@ def _admit(proposal: Proposal, last: Go | None) -> Generator[Command, Answer, tu
     return admitted, before
 
 
-def _execute(tool: Tool | None, go: Go, before: Json) -> Generator[Command, Answer, Settle]:
+def _execute(tool: Tool | None, go: Go, before: Json, perhaps: bool) -> Generator[Command, Answer, Settle]:
     """Run the tool and prove the result. A failure is never turned into a success here or anywhere."""
     action = go.action
     answer = yield Invoke(action, go.attempt)
     if isinstance(answer, Raised):
-        return Settle(go, _raised(action, tool, go, answer), cut_off=answer.cut_off)
+        return Settle(go, _raised(action, tool, go, answer), cut_off=answer.cut_off or perhaps)
     assert isinstance(answer, Returned)
     violations = answer.violations
     if tool is not None and not violations and not (tool.checks is None and tool.verify is None):
@@ -130,7 +134,7 @@ def _execute(tool: Tool | None, go: Go, before: Json) -> Generator[Command, Answ
         end = _invalid(action, tool, go, violations)
     else:
         end = Outcome(Status.SUCCESS, action=action.id, attempt=go.attempt, value=answer.value)
-    return Settle(go, end, answer.result, answer.opaque, answer.size, True)
+    return Settle(go, end, answer.result, answer.opaque, answer.size, returned=True, cut_off=perhaps)
 
 
 def _verify(

@@ -133,10 +133,12 @@ def _nothing_happened(command: Settle, outcome: Outcome) -> bool:
 
     What returned, was cut off, or may be tried again counts on: it happened, or may have.
     """
+    if command.returned or command.cut_off:
+        return False
     if not command.began:
         return True
     failed = outcome.status is Status.FAILED and outcome.reason in (Reason.ERROR, Reason.PREVIEW)
-    return (failed and not command.returned and not command.cut_off) or outcome.status is Status.DENIED
+    return failed or outcome.status is Status.DENIED
 
 
 def _drift(go: Go, event: dict[str, Json]) -> Record:

@@ -95,7 +95,8 @@ async def _admit(command: Admit, host: Host) -> Admitted:
         if isinstance(answer, Go) and command.planned:
             why = f"'{command.action.tool}' was cancelled before it ran."
             end = failed(answer.action, answer.attempt, Status.FAILED, Reason.CANCELLED, why)
-            await _wait(host.store.submit(host.settlement(Settle(answer, end, began=False))))
+            again = command.attempt > 0  # what an earlier attempt did is not known here
+            await _wait(host.store.submit(host.settlement(Settle(answer, end, began=False, cut_off=again))))
         raise
 
 
