@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+import handrail
 from handrail import errors
-from handrail.core.outcome import Outcome, Status
+from handrail.core.outcome import Outcome, Reason, Status
 
 SOURCE = Path(errors.__file__).parent
 OURS = {
@@ -62,3 +63,15 @@ def test_every_other_error_descends_from_ours_or_says_what_it_is():
                     "sql",
                     "resources",
                 ), node.name
+
+
+def test_what_a_tool_says_of_a_failure():
+    """By default that it failed; where what it was planned for has changed, that it is stale; both can be caught apart."""
+    assert errors.NotDone.reason is Reason.ERROR
+    stale = {"StaleRows", "RowConflict"}
+    from handrail.data.rows import errors as rows
+
+    assert {name for name in stale if getattr(rows, name).reason is Reason.STALE} == stale
+    assert issubclass(rows.ChangeRefused, errors.NotDone)
+    assert not issubclass(errors.NotDone, errors.OutcomeUnknown | errors.ActionError)
+    assert {"NotDone", "OutcomeUnknown"} <= set(handrail.__all__)

@@ -286,3 +286,12 @@ def test_redacted_arguments_do_not_cost_the_result():
         with hr.run("bot") as run, run.call("c"):
             assert put("1") == {"n": 1}
             assert put("1") == {"n": 1}
+
+
+def test_a_function_is_no_tool_of_guarded_data(tmp_path):
+    """What the policy says of such a name is what Handrail itself does."""
+    (tmp_path / "handrail.yaml").write_text("version: 1\nagents: {bot: {access: write}}\ndatabases: {shop: }\n")
+    with handrail.open(tmp_path / "handrail.yaml", store="memory:") as hr:
+        with pytest.raises(handrail.ConfigurationError, match="tool of the guarded data 'shop'"):
+            hr.tool("shop.query")(lambda sql: sql)
+        hr.tool("shop.other")(lambda: 1)

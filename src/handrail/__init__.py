@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from handrail.contracts.contract import Contract
 from handrail.core.outcome import Outcome, Reason, Status, Violation
+from handrail.data.table import Table
 from handrail.drivers.host import Execution, current
 from handrail.errors import (
     ActionError,
@@ -23,7 +24,9 @@ from handrail.errors import (
     Denied,
     HandrailError,
     Killed,
+    NotDone,
     NotFoundError,
+    OutcomeUnknown,
     PolicyError,
     ResultNotKept,
     ReviewError,
@@ -47,8 +50,10 @@ __all__ = [
     "Execution",
     "HandrailError",
     "Killed",
+    "NotDone",
     "NotFoundError",
     "Outcome",
+    "OutcomeUnknown",
     "PolicyError",
     "Reason",
     "ResultNotKept",
@@ -58,6 +63,7 @@ __all__ = [
     "Status",
     "StoreError",
     "StoreVersionError",
+    "Table",
     "ValidationFailed",
     "Violation",
     "Workspace",

@@ -13,11 +13,15 @@ HandrailError                    something went wrong; the message says what to 
 |  |- ValidationFailed           arguments or result break their contract
 |  |- ActionFailed               the tool failed; its own exception is the cause
 |  |- ResultNotKept              a repeated call that succeeded before, whose result is not stored
-|- QueryError                    a query of guarded data gave no rows (data/reading/failure.py)
-|  |- QueryRefused               it is not one that is run
-|  |- QueryFailed                the database did not answer it
-|- ChangeRefused                 a change of rows was not made: stale, in conflict, more than planned (data/rows)
-|- CommitInDoubt                 whether a change of rows was committed is not known yet
+|- NotDone                       a tool did nothing, and says so; trying again as it is cannot help
+|  |- QueryError                 a query of guarded data gave no rows (data/reading/failure.py)
+|  |  |- QueryRefused            it is not one that is run
+|  |  |- QueryFailed             the database did not answer it
+|  |- ChangeRefused              a change of rows was not made: stale, in conflict, more than planned (data/rows)
+|  |- ResourceRefused            a change of a file or HTTP resource was not made (data/resources)
+|- OutcomeUnknown                a tool may have done it: nobody knows yet
+|  |- CommitInDoubt              whether a change of rows was committed is not known yet (data/rows)
+|  |- ResourceInDoubt            whether a file or HTTP resource was changed is not known yet (data/resources)
 Killed                           the agent was stopped; a BaseException, so that no framework swallows it
 """
 
@@ -25,7 +29,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from handrail.core.outcome import Outcome
+from handrail.core.outcome import Outcome, Reason
 
 
 class HandrailError(Exception):
@@ -87,6 +91,25 @@ class NotFoundError(HandrailError):
 
 class ReviewError(HandrailError):
     """This decision is not valid. Nothing was changed."""
+
+
+class NotDone(HandrailError):  # noqa: N818 (it says what became of it)
+    """It was not done, nothing was changed, and trying again as it is cannot help.
+
+    A tool raises it to say that it certainly did nothing: the action fails, and is not repeated.
+
+    Attributes:
+        reason: The reason code of the outcome: `error`, or `stale` when what was planned for has changed since.
+    """
+
+    reason = Reason.ERROR
+
+
+class OutcomeUnknown(HandrailError):  # noqa: N818
+    """It may have been done: nobody knows yet. Find out before anything else.
+
+    A tool raises it where an answer was lost: the action is in doubt, unless the tool is idempotent and asked again.
+    """
 
 
 class ActionError(HandrailError):

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
-from typing import Any, Self, TypeVar, cast
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast, overload
 
 from handrail.alerts.alert import Alert
 from handrail.contracts.arguments import Arguments, compile_arguments
@@ -32,6 +33,21 @@ from handrail.errors import ConfigurationError, Denied, ValidationFailed
 from handrail.gates import default_gates
 from handrail.review.keys import genuine
 from handrail.run import CALL, RUN, Run
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Engine
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from handrail.data.acting import Edge
+    from handrail.data.database import AsyncDatabase, Database
+    from handrail.data.opening import Ground
+    from handrail.data.reading import ReadLimits
+    from handrail.data.resources import FileChange, JsonChange
+    from handrail.data.resources.guarded import Resources
+    from handrail.data.table import Table
+    from handrail.policy.compiled import CompiledPolicy
+    from handrail.policy.guarded import Spec
+    from handrail.undo import OpenPlace, TakenBack
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -67,6 +83,8 @@ class Workspace:
         if notify is not None:
             self.host.notify = notify
         self._closing: list[Callable[[], object]] = []
+        self._declared: dict[str, Spec] = {}
+        self._open: dict[str, OpenPlace] = {}
 
     @property
     def policy(self) -> Policy:
@@ -79,7 +97,7 @@ class Workspace:
         Args:
             policy: The compiled policy. Its store is not opened: this workspace keeps its own.
         """
-        self.host.desk = replace(self.host.desk, policy=policy)
+        self._decide_by(policy, self._declared)
 
     def tool(self, name: str, *, inject: Iterable[str] = ()) -> Callable[[F], F]:
         """Guard a function or coroutine function under a tool name of the policy.
@@ -98,6 +116,11 @@ class Workspace:
 
         def decorate(function: F) -> F:
             guarded = Guarded(self, name, function, frozenset(inject))
+            declared = self.policy.tool(name)
+            if declared is not None and declared.place:
+                raise ConfigurationError(
+                    f"'{name}' is a tool of the guarded data '{declared.place}'. Give the function another name."
+                )
             if name in self.guarded:
                 raise ConfigurationError(f"Two functions are guarded as '{name}'. Give each tool one function.")
             self.guarded[name] = guarded
@@ -143,6 +166,216 @@ class Workspace:
         if violations:
             raise ValidationFailed(Outcome(status, reason, why, record.action, violations=violations))
         return cast("T", parsed)
+
+    @overload
+    def database(
+        self,
+        where: str | Engine,
+        *,
+        name: str | None = None,
+        tables: Mapping[str, Table] | None = None,
+        functions: Iterable[str] = (),
+        limits: ReadLimits | None = None,
+    ) -> Database: ...
+
+    @overload
+    def database(
+        self,
+        where: AsyncEngine,
+        *,
+        name: str | None = None,
+        tables: Mapping[str, Table] | None = None,
+        functions: Iterable[str] = (),
+        limits: ReadLimits | None = None,
+    ) -> AsyncDatabase: ...
+
+    def database(
+        self,
+        where: str | Engine | AsyncEngine,
+        *,
+        name: str | None = None,
+        tables: Mapping[str, Table] | None = None,
+        functions: Iterable[str] = (),
+        limits: ReadLimits | None = None,
+    ) -> Database | AsyncDatabase:
+        """Guard a database: queries are read, changes are planned, approved, applied once, and can be undone.
+
+        Args:
+            where: Name of a database under `databases:` in handrail.yaml, a URL, or a SQLAlchemy engine (SQLite;
+                PostgreSQL with psycopg; async ones too).
+            name: Its name in the policy, which its tools begin with (`shop.query`); the database's own by default.
+            tables: What may be changed, where handrail.yaml does not say so. What is not named is only read.
+            functions: Functions that the operator vouches for in queries.
+            limits: How much one query may take.
+
+        Returns:
+            The database; for an async engine its verbs are coroutines. Use it inside `run()`.
+
+        Raises:
+            ConfigurationError: There is no such database, it cannot be used, or its tables are declared twice.
+        """
+        from handrail.data import opening  # noqa: PLC0415 (SQL is loaded where it is used)
+
+        found = opening.database(self._ground(), where, name, tables, functions, limits)
+        self._take_up(found)
+        return found
+
+    def _take_up(self, place: OpenPlace | AsyncDatabase) -> None:
+        self.on_close(place.dispose)
+        if not inspect.iscoroutinefunction(place.undo):  # an undo that has to be awaited is made by whoever can
+            self._open[place.name] = cast("OpenPlace", place)
+
+    @property
+    def edge(self) -> Edge:
+        """Where actions of guarded data begin."""
+        from handrail.data.acting import Edge  # noqa: PLC0415
+
+        return Edge(self.host, self.propose)
+
+    @property
+    def places(self) -> Mapping[str, Spec]:
+        """Guarded data by name, as the policy or the program declares it."""
+        policy = self.policy
+        return policy.document.places if isinstance(policy, _compiled()) else {}
+
+    def files(self, where: str | Path, *, name: str | None = None) -> Resources[FileChange]:
+        """Guard the files of a folder: changes are planned, approved, applied once, and can be undone.
+
+        Args:
+            where: Name of a place under `files:` in handrail.yaml; or, together with a name, a folder, relative to the
+                policy's.
+            name: Its name in the policy, which its tools begin with (`notes.apply_change`).
+
+        Returns:
+            The files. Use them inside `run()`.
+
+        Raises:
+            ConfigurationError: There is no such place, or its folder cannot be used.
+        """
+        from handrail.data import opening  # noqa: PLC0415 (loaded where it is used)
+
+        found = opening.files(self._ground(), where, name)
+        self._take_up(found)
+        return found
+
+    def http(
+        self,
+        where: str,
+        *,
+        name: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        if_match: bool = False,
+        server_fields: Iterable[str] = (),
+    ) -> Resources[JsonChange]:
+        """Guard JSON resources of an HTTP server: changes are planned, approved, applied once, and can be undone.
+
+        Args:
+            where: Name of a place under `http:` in handrail.yaml; or, together with a name, a base URL.
+            name: Its name in the policy, which its tools begin with (`crm.apply_change`).
+            headers: Sent with each request besides those of the policy, credentials among them; never shown. Values may
+                be `env:NAME`.
+            if_match: Whether this server refuses a write whose `If-Match` or `If-None-Match` fails. Only the operator
+                can know; without it every change asks.
+            server_fields: Top-level members that the server sets by itself (`updated_at`).
+
+        Returns:
+            The resources. Use them inside `run()`.
+
+        Raises:
+            ConfigurationError: There is no such place, it is declared otherwise, or its URL or a header cannot be used.
+        """
+        from handrail.data import opening  # noqa: PLC0415 (loaded where it is used)
+
+        found = opening.http(
+            self._ground(), where, name, headers, if_match=if_match, server_fields=server_fields
+        )  # fmt: skip
+        self._take_up(found)
+        return found
+
+    def _ground(self) -> Ground:
+        from handrail.data.opening import Ground  # noqa: PLC0415
+
+        expires_s = (self.policy.pending_us + self.policy.valid_us) // 1_000_000
+        return Ground(self.edge, self.places, self.folder, expires_s, self.declare)
+
+    def place(self, name: str) -> OpenPlace | None:
+        """Return guarded data by its name: what this program has opened, else what the policy declares.
+
+        Args:
+            name: Name of the place.
+
+        Returns:
+            None when neither knows it, or the policy does not say where it is.
+
+        Raises:
+            ConfigurationError: It cannot be opened.
+        """
+        if name not in self._open:
+            spec = self.places.get(name)
+            if isinstance(spec, _guarded().DatabaseSpec) and spec.url:
+                self.database(name)
+            elif isinstance(spec, _guarded().FilesSpec):
+                self.files(name)
+            elif isinstance(spec, _guarded().HttpSpec):
+                self.http(name)
+        return self._open.get(name)
+
+    def undo(
+        self, action: str | None = None, *, run: str | None = None, change: str | None = None, unchecked: bool = False
+    ) -> list[TakenBack]:
+        """Take back one action, one change, or all that a run did, newest first; each undo is an action of this run.
+
+        Args:
+            action: Id of an action.
+            run: Id of a run.
+            change: Digest of a change of guarded data, with the name of its place before it: `shop/4f2a…`.
+            unchecked: Whether to undo also what nobody can tell whether it was changed since.
+
+        Returns:
+            For each action what became of it. What waits for a person is `held`, with its ticket: call this again after
+            approval. What somebody has changed since is a `conflict`, and nothing of it was touched.
+
+        Raises:
+            NotFoundError: There is no such action, run or change.
+            Denied: No run of this workspace is open.
+        """
+        from handrail.undo import Reach, found, take_back  # noqa: PLC0415 (needed when somebody undoes)
+
+        made = found(self.store, self.place, action=action, run=run, change=change)
+        return list(take_back(Reach(self.edge, self.place, unchecked), made))
+
+    def declare(self, place: str, spec: Spec) -> None:
+        """Take up what a program declares of a place, also after the policy was changed.
+
+        Args:
+            place: Name of the place.
+            spec: What may be done there.
+
+        Raises:
+            ConfigurationError: The name is none, or the policy declares it already.
+        """
+        self._declared[place] = spec
+        self._decide_by(self.policy, {place: spec})
+
+    def _decide_by(self, policy: Policy, places: Mapping[str, Spec]) -> None:
+        for place, spec in places.items():
+            if not isinstance(policy, _compiled()):
+                raise ConfigurationError("Places can be declared where the policy is a handrail.yaml.")
+            policy = policy.declaring(place, spec)
+        self.host.desk = replace(self.host.desk, policy=policy)
+
+    def propose(
+        self, tool: str, args: dict[str, Json], invalid: tuple[Violation, ...] = (), before: Json = None
+    ) -> Proposal:
+        """Return a proposal of the run that is open here; see `data.acting.Propose`.
+
+        Raises:
+            Denied: No run of this workspace is open.
+        """
+        run = RUN.get()
+        if run is None or run.workspace is not self or not run.open:
+            raise Denied(outside(self, tool, run))
+        return proposal(self, run, tool, args, invalid, before)
 
     def close(self) -> None:
         """Flush alerts and what was learned, and close the store."""
@@ -226,19 +459,13 @@ class Guarded:
         if run is None or run.workspace is not self.workspace or not run.open:
             raise Denied(outside(self.workspace, self.name, run))
         violations = self.arguments.check(bound)
-        policy = self.workspace.policy
         try:
             final = to_json(bound)
         except NotJson as error:
             violations = (*violations, Violation("arguments", "", str(error)))
             final = {"arguments": safe(repr(list(bound)), max_chars=500)}
         assert isinstance(final, dict)
-        if not violations:
-            violations = policy.check_arguments(self.name, final)
-        call, id = CALL.get(), new_id()
-        key = action_key(run.agent, self.name, final)
-        action = Action(id, run.agent, run.id, call or id, self.name, final, key, call is not None)
-        return Proposal(action, policy.tool(self.name), violations, run.wait_s)
+        return proposal(self.workspace, run, self.name, final, violations)
 
     def body_for(self, args: Mapping[str, Json]) -> Body | None:
         """Return a body that calls the function with named arguments, for Handrail's own calls."""
@@ -246,6 +473,45 @@ class Guarded:
             return None
         function = self.function
         return Body(lambda: function(**args), self.check, self.is_async)
+
+
+def _guarded() -> ModuleType:
+    from handrail.policy import guarded  # noqa: PLC0415 (with the policy)
+
+    return guarded
+
+
+def _compiled() -> type[CompiledPolicy]:
+    from handrail.policy.compiled import CompiledPolicy  # noqa: PLC0415 (YAML and CEL are loaded when a policy is)
+
+    return CompiledPolicy
+
+
+def proposal(
+    workspace: Workspace,
+    run: Run,
+    tool: str,
+    args: dict[str, Json],
+    invalid: tuple[Violation, ...] = (),
+    before: Json = None,
+) -> Proposal:
+    """Return the proposal of a run.
+
+    Args:
+        workspace: The workspace.
+        run: An open run of it.
+        tool: Name of the tool.
+        args: Final arguments.
+        invalid: What they break already.
+        before: What is there now, where that is known.
+    """
+    policy = workspace.policy
+    if not invalid:
+        invalid = policy.check_arguments(tool, args)
+    call, id = CALL.get(), new_id()
+    key = action_key(run.agent, tool, args)
+    action = Action(id, run.agent, run.id, call or id, tool, args, key, call is not None)
+    return Proposal(action, policy.tool(tool), invalid, run.wait_s, before)
 
 
 def outside(workspace: Workspace, name: str, run: Run | None) -> Outcome:

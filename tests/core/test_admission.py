@@ -62,7 +62,7 @@ def interrupted():
         Says("broken", answer=7),
         Says("broken", answer=interrupted()),
     ],
-    ids=lambda gate: repr(gate.error or gate.answer),
+    ids=["ZeroDivisionError", "StopIteration", "RecursionError", "7", "generator"],
 )
 def test_a_gate_that_fails_denies(new_office, gate):
     """Whatever a gate raises, or returns instead of findings, denies and names the gate."""

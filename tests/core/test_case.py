@@ -113,3 +113,33 @@ def test_a_case_has_all(office):
     assert set(case.known) == {"file/a", "file/b"}
     assert case.again
     assert not case_of(FILES, Admit(action), propose(FILES, action), facts).again
+
+
+MADE = loads("""
+version: 1
+zones: {production: [prod]}
+agents: {bot: {access: write}}
+tools:
+  put: {do: create, resource: "file/{args.dir}/{result.name}"}
+  make: {do: create, resource: "vm/{result.id}"}
+""")
+
+
+def test_what_will_be_made_in_a_folder_is_made_in_it(office):
+    """Although nobody knows its name yet, what is remembered of the folder counts: refusals, zones, labels."""
+    action = office.action("put", {"dir": "/srv/app"})
+    proposed = propose(MADE, action)
+    need = need_of(MADE, action, proposed, lambda: 0, repeated=False)
+    assert need.resources == ("file//srv/app", "file//srv", "file//")
+    assert need.trees == ()
+    refused = Resource("production", {"tainted": 1}, (("delete", "review"),))
+    case = case_of(MADE, Admit(action), proposed, Facts(0, resources={"file//srv/app": refused}))
+    (effect,) = case.effects
+    assert (effect.bound, effect.zone, effect.labels) == (False, "production", ("tainted",))
+    assert case.known[effect.resource].around == (("file//srv/app", refused),)
+
+
+def test_what_has_no_folder_is_looked_up_later(office):
+    """A kind without folders tells nothing of what has no name yet."""
+    action = office.action("make", {})
+    assert need_of(MADE, action, propose(MADE, action), lambda: 0, repeated=False).resources == ()

@@ -4,7 +4,7 @@ import typing
 
 from handrail.core import commands
 from handrail.core.action import Action
-from handrail.core.commands import Admit, Answer, Command, Go, Proposal, Roll, Settle, Sleep, failed
+from handrail.core.commands import Admit, Answer, Command, Go, Proposal, Raised, Roll, Settle, Sleep, failed
 from handrail.core.outcome import Outcome, Reason, Status
 
 ACTION = Action("a", "bot", "run", "call", "t", {}, "k")
@@ -43,3 +43,11 @@ def test_failed_names_its_action():
     assert failed(ACTION, 2, Status.DENIED, Reason.RULE, "no") == Outcome(
         Status.DENIED, Reason.RULE, "no", action="a", attempt=2
     )
+
+
+def test_nothing_is_known_of_what_is_there_unless_said():
+    """By default no before-image, no after-image, and a failure may be tried again."""
+    assert Proposal(ACTION, None).before is None
+    assert Settle(Go(ACTION, ()), Outcome(Status.SUCCESS)).after is None
+    raised = Raised(OSError(), "it failed")
+    assert (raised.reason, raised.final) == (Reason.ERROR, False)

@@ -235,7 +235,7 @@ def test_circles():
         (pathlib.PurePosixPath("a\udcff"), "surrogate"),
         ({1: 2}, "key that is not text"),
         ({("a",): 2}, "key that is not text"),
-        (object(), "object, which has no JSON form"),
+        pytest.param(object(), "object, which has no JSON form", id="object"),
         (b"bytes", "bytes"),
         (Point, "type"),
         (Model, "ModelMetaclass"),

@@ -310,3 +310,98 @@ def test_the_stores_action_is_used():
     known = Action("a-0", "bot", "run", "call", "crm.update", {"id": "1"}, ACTION.key)
     play = begin().answer(Go(known, EFFECTS, 1))
     assert play.expect(Invoke) == Invoke(known, 1)
+
+
+def test_what_the_edge_knows_is_the_before_image():
+    """A change that was planned at the edge brings what is there now along, and is decided once."""
+    play = Playbook(life(Proposal(ACTION, tool(), before={"rows": 2})))
+    first = play.expect(Admit)
+    assert (first.planned, first.before) == (True, {"rows": 2})
+    play.answer(go()).expect(Invoke)
+
+
+def test_a_paired_read_comes_before_what_the_edge_knows():
+    """Where the tool has a read for it, that counts."""
+    play = Playbook(life(Proposal(ACTION, tool(before=paired()), before={"rows": 2})))
+    assert play.expect(Admit).before is None
+    play.answer(go()).answer(Seen({"rows": 1}))
+    assert play.expect(Admit).before == {"rows": 1}
+
+
+@pytest.mark.parametrize("reason", [Reason.ERROR, Reason.STALE])
+def test_a_tool_that_says_it_did_nothing_is_not_repeated(reason):
+    """Not even one that may be: the same again would fail again. The reason is the tool's own."""
+    error = OSError("x")
+    play = begin(repeatable=True).answer(go()).answer(Raised(error, "it is stale", reason=reason, final=True))
+    end = play.expect(Settle)
+    assert (end.outcome.status, end.outcome.reason, end.cut_off) == (Status.FAILED, reason, False)
+    settle(play, failures=1)
+    assert play.outcome.error is error
+
+
+def test_what_an_attempt_before_may_have_done_counts_although_the_last_did_nothing():
+    """An attempt that did nothing says nothing of the one before it."""
+    play = begin(repeatable=True).answer(go()).answer(Raised(OSError("x"), "it hung", cut_off=True))
+    settle(play, failures=1).answer(0.5).answer(True).answer(go(1))
+    play.answer(Raised(OSError("y"), "it is stale", reason=Reason.STALE, final=True))
+    assert play.expect(Settle).cut_off
+
+
+def test_an_unknown_outcome_of_a_write():
+    """It stays in doubt; a tool that is idempotent is asked again."""
+    play = begin().answer(go()).answer(Raised(OSError("x"), "the answer was lost.", cut_off=True))
+    end = play.expect(Settle)
+    assert (end.outcome.reason, end.cut_off) == (Reason.IN_DOUBT, True)
+    assert "handrail log resolve a-1" in end.outcome.why
+    play = begin(repeatable=True).answer(go()).answer(Raised(OSError("x"), "the answer was lost.", cut_off=True))
+    assert play.expect(Settle).outcome.status is Status.RETRY
+
+
+UNDO = Paired("crm.update", lambda scope: {"id": "1"})
+
+
+def test_what_an_action_left_is_read_where_it_can_be_undone():
+    """The paired read is made once more, so that an undo can tell whether somebody wrote since."""
+    play = begin(before=paired(), undo=UNDO).answer(go()).answer(Seen("old")).answer(go()).answer(Returned("r", "r", 1))
+    read = play.expect(Consult)
+    assert (read.purpose, read.paired.call, read.scope) == ("after", "crm.get", {"args": {"id": "1"}})
+    play.answer(Seen("new"))
+    end = play.expect(Settle)
+    assert (end.outcome.status, end.after) == (Status.SUCCESS, Seen("new"))
+
+
+@pytest.mark.parametrize("fields", [{"undo": UNDO}, {"before": paired()}, {}], ids=["no read", "no undo", "neither"])
+def test_nothing_is_read_where_nothing_can_be_undone(fields):
+    """Or where there is no read."""
+    play = begin(**fields).answer(go())
+    if "before" in fields:
+        play.answer(Seen("old")).answer(go())
+    play.answer(Returned("r", "r", 1))
+    assert play.expect(Settle).after is None
+
+
+def test_a_read_back_serves_as_the_after_image():
+    """What was seen then is what the action left; it is not read twice."""
+    play = begin(before=paired(), undo=UNDO, verify=paired(lambda scope: ()))
+    play.answer(go()).answer(Seen("old")).answer(go()).answer(Returned("r", "r", 1))
+    assert play.expect(Consult).purpose == "verify"
+    play.answer(Seen("new"))
+    assert play.expect(Settle).after == Seen("new")
+
+
+def test_an_after_image_that_cannot_be_read_leaves_a_success():
+    """It happened: that nobody can look is no reason to say that it failed."""
+    play = begin(before=paired(), undo=UNDO).answer(go()).answer(Seen("old")).answer(go()).answer(Returned("r", "r", 1))
+    play.answer(Unseen("the CRM is away"))
+    end = play.expect(Settle)
+    assert (end.outcome.status, end.after) == (Status.SUCCESS, None)
+    settle(play)
+    assert play.outcome.value == "r"
+
+
+def test_an_after_image_is_read_of_successes_only():
+    """A result that breaks its contract is not looked at further, nor is a failure."""
+    violation = Violation("result", "", "bad")
+    for answer in (Returned({}, {}, 1, violations=(violation,)), Raised(OSError("x"), "it failed")):
+        play = begin(before=paired(), undo=UNDO).answer(go()).answer(Seen("old")).answer(go()).answer(answer)
+        assert play.expect(Settle).after is None

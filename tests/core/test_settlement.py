@@ -3,9 +3,10 @@
 import pytest
 
 from handrail.core.backoff import RETRIES_MAX
-from handrail.core.commands import Go
+from handrail.core.commands import Go, Seen, Settle
+from handrail.core.digest import digest
 from handrail.core.facts import CallState, Need
-from handrail.core.outcome import Reason, Status, Violation
+from handrail.core.outcome import Outcome, Reason, Status, Violation
 from handrail.core.record import RecordKind
 from handrail.core.settlement import KEPT_BYTES_MAX, SHOWN_BYTES_MAX, Learned, settle
 
@@ -178,9 +179,6 @@ def test_violations_are_bounded(office):
 
 def test_what_was_learned_is_stored_with_the_outcome(office):
     """Shape and drift events go into the same transaction, and each sentence comes back."""
-    from handrail.core.commands import Settle
-    from handrail.core.outcome import Outcome
-
     go = begin(office)
     command = Settle(go, Outcome(Status.SUCCESS), 1, returned=True)
     learned = Learned('{"v":1}', ({"sentence": "It drifts.", "field": "a"},))
@@ -207,3 +205,46 @@ def test_which_resource_enters_a_zone(new_office):
     office.settle(begin(office, "copy", {"id": "2", "to": "3", "env": "prod"}, call="c2"))
     need = Need("", "", "k", ("bot",), ("vm/1", "vm/2", "vm/3"))
     assert set(office.store.read(lambda tx: tx.facts(need)).resources) == {"vm/3"}
+
+
+LIMITED = """
+version: 1
+reviewers: [dana, kim, bot]
+zones: {production: [prod]}
+agents: {bot: {access: write, owner: dana}}
+tools:
+  vm.get: {do: read, resource: "vm/{args.id}"}
+  vm.put: {do: update, resource: "vm/{args.id}", zone: args.env?, idempotent: true, ask: never, before: {call: vm.get, args: {id: args.id}}}
+rules:
+  - {id: two, for: vm.put, at_most: {count: 2, per: agent, within: 24h}, then: deny}
+"""
+
+
+@pytest.mark.parametrize("reason", [Reason.ERROR, Reason.STALE])
+def test_what_certainly_did_nothing_uses_up_nothing(new_office, reason):
+    """A change that was refused as stale counts against no limit, and takes its labels back."""
+    office = new_office(LIMITED)
+    for n in range(4):
+        go = begin(office, "vm.put", {"id": "1", "env": "prod", "n": n}, call=f"c{n}")
+        office.settle(go, Status.FAILED, reason=reason)
+    assert office.store.read(lambda tx: tx.resource("vm/1")).labels == {}
+    for n in range(2):
+        office.settle(begin(office, "vm.put", {"id": "1", "m": n}, call=f"d{n}"))
+    assert office.admit("vm.put", {"id": "1", "m": 3}).outcome.reason is Reason.LIMIT
+
+
+def test_the_after_image_stands_as_its_digest(office):
+    """What an action left is told by its digest, beside the result; without it nothing stands there."""
+    go = begin(office)
+    command = Settle(go, Outcome(Status.SUCCESS), 1, returned=True, after=Seen({"size": 2}))
+    office.store.transact(lambda tx: settle(tx, command, office.desk.policy))
+    assert office.rows(RecordKind.OUTCOME)[0].body["after"] == digest({"size": 2})
+    office.settle(begin(office, call="c2"))
+    assert "after" not in office.rows(RecordKind.OUTCOME)[1].body
+
+
+def test_an_after_image_of_null(office):
+    """That there is nothing now is seen as well."""
+    command = Settle(begin(office), Outcome(Status.SUCCESS), 1, returned=True, after=Seen(None))
+    office.store.transact(lambda tx: settle(tx, command, office.desk.policy))
+    assert office.rows(RecordKind.OUTCOME)[0].body["after"] == digest(None)

@@ -183,7 +183,7 @@ def test_a_grant_covers_what_it_names():
         ({}, {"id": ["lead/7"]}, {"a"}, "policy", 0),
         ({}, {"id": {"x": "lead/7"}}, {"a"}, "policy", 0),
     ],
-    ids=str,
+    ids=lambda value: str(sorted(value)) if isinstance(value, set) else str(value),
 )
 def test_a_grant_does_not_cover(change, args, rules, policy, now):
     """Revoked, used up, over, of another policy, for other rules, or for arguments that it does not name."""

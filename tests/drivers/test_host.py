@@ -14,7 +14,7 @@ from handrail.core.record import RecordKind
 from handrail.core.store import Query
 from handrail.drivers import blocking
 from handrail.drivers.host import Body, current, new_id, new_nonce
-from handrail.errors import StoreError
+from handrail.errors import NotDone, OutcomeUnknown, StoreError
 
 quick = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -22,6 +22,9 @@ quick = settings(deadline=None, suppress_health_check=list(HealthCheck))
 class Answer:
     def __init__(self, headers):
         self.headers = headers
+
+    def __repr__(self):
+        return f"Answer({self.headers})"
 
 
 class Upstream(Exception):
@@ -304,3 +307,80 @@ def test_ids():
     nonces = {new_nonce() for _ in range(100)}
     assert len(nonces) == 100
     assert all(len(n) == 32 and n.isalnum() and n.isupper() for n in nonces)
+
+
+class Stale(NotDone):
+    reason = Reason.STALE
+
+
+class Odd(NotDone):
+    reason = Reason.IN_DOUBT
+
+
+class Torn(NotDone, OutcomeUnknown):
+    """Says both."""
+
+
+class LateAnswer(NotDone, TimeoutError):
+    """Says both."""
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "final", "cut_off"),
+    [
+        (NotDone("no"), Reason.ERROR, True, False),
+        (Stale("no"), Reason.STALE, True, False),
+        (Odd("no"), Reason.ERROR, True, False),
+        (OutcomeUnknown("lost"), Reason.ERROR, False, True),
+        (TimeoutError("late"), Reason.ERROR, False, True),
+        (Torn("?"), Reason.ERROR, False, True),
+        (LateAnswer("?"), Reason.ERROR, False, True),
+        (OSError("x"), Reason.ERROR, False, False),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_a_tool_says_of_its_failure(room, error, reason, final, cut_off):
+    """It did nothing, and why; or it may have: where it says both, it may have."""
+    answer = raised(room, error)
+    assert (answer.reason, answer.final, answer.cut_off) == (reason, final, cut_off)
+
+
+@pytest.mark.parametrize(("error", "reason"), [(NotDone("no"), Reason.ERROR), (Stale("no"), Reason.STALE)])
+def test_a_tool_that_did_nothing_runs_once(room, error, reason):
+    """Although it may be repeated, it is not; its own error is the cause."""
+    calls = []
+
+    def call():
+        calls.append(1)
+        raise error
+
+    outcome = blocking.run(room.proposal("get"), room.host, Body(call))
+    assert (outcome.status, outcome.reason, outcome.error) == (Status.FAILED, reason, error)
+    assert len(calls) == 1
+
+
+def test_a_lost_answer_leaves_a_write_in_doubt(room):
+    """The same action is not made again until somebody looked; a tool that can be repeated is."""
+    outcome = blocking.run(room.proposal("set", call="c1"), room.host, Body(fail(OutcomeUnknown("lost"))))
+    assert outcome.reason is Reason.IN_DOUBT
+    assert blocking.run(room.proposal("set", call="c2"), room.host, Body(give(1))).reason is Reason.IN_DOUBT
+    answers = iter([OutcomeUnknown("lost"), None])
+
+    def call():
+        error = next(answers)
+        if error is not None:
+            raise error
+        return "there"
+
+    assert blocking.run(room.proposal("get"), room.host, Body(call)).value == "there"
+
+
+def test_what_the_edge_knows_is_shown_and_bound(room):
+    """The before-image that a proposal brings stands in the ticket's picture, and another one is another plan."""
+    tickets = []
+    for before in ({"rows": 1}, {"rows": 1}, {"rows": 2}):
+        proposal = room.proposal("drop")._replace(before=before)
+        tickets.append(blocking.run(proposal, room.host, Body(give(1))).ticket)
+    assert tickets[0] == tickets[1] != tickets[2]
+    ticket = room.store.read(lambda tx: tx.ticket(tickets[0]))
+    assert ticket.view["before"] == {"rows": 1}

@@ -31,6 +31,8 @@ tools:
     effects:
       - {do: read, resource: "vm/{args.id}"}
       - {do: delete, resource: "disk/{args.id}"}
+databases:
+  shop: {tables: {lead: {write: [status], rows_free: 3}}}
 rules:
   - {id: production, when: effect.zone == "production", then: ask}
   - {id: never-core, when: effect.resource == "vm/core" && effect.verb != "read", then: deny, why: Core stays.}

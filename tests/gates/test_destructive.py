@@ -1,5 +1,7 @@
 """What overwrites or removes asks."""
 
+from dataclasses import replace
+
 import pytest
 
 from handrail.core.decision import Verdict
@@ -31,6 +33,15 @@ def test_a_resource_without_a_name(case):
 def test_never_relaxes(case):
     """`ask: never` is the policy's explicit word."""
     assert Destructive().judge(case("vm.tag")) == ()
+
+
+def test_what_nothing_takes_back_always_asks(case):
+    """`undo: none` asks for any write, also for a new thing; a read changes nothing."""
+    made = case("vm.make", {"id": "1"})
+    (found,) = Destructive().judge(made._replace(tool=replace(made.tool, final=True)))
+    assert (found.rule, found.verdict) == ("final", Verdict.ASK)
+    seen = case("vm.get", {"id": "1"})
+    assert Destructive().judge(seen._replace(tool=replace(seen.tool, final=True))) == ()
 
 
 def test_always_asks_for_a_read_too(case):

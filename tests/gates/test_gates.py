@@ -14,7 +14,8 @@ from handrail.core.outcome import Violation
 from handrail.gates import default_gates
 
 NAMES = [
-    "stopped", "allowlist", "arguments", "access", "doubt", "rules", "denial_memory", "destructive", "retries",
+    "stopped", "allowlist", "arguments", "access", "doubt", "rules", "denial_memory", "destructive", "changes",
+    "retries",
 ]  # fmt: skip
 
 
@@ -35,7 +36,7 @@ def test_gates_are_values():
     assert default_gates() == default_gates()
 
 
-TOOLS = ["vm.get", "vm.tag", "vm.note", "vm.drop", "vm.make", "vm.copy", "vm.both", "nowhere"]
+TOOLS = ["vm.get", "vm.tag", "vm.note", "vm.drop", "vm.make", "vm.copy", "vm.both", "shop.apply_change", "nowhere"]
 
 
 @settings(deadline=None, suppress_health_check=list(HealthCheck))

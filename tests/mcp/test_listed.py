@@ -11,6 +11,7 @@ POLICY = """\
 version: 1
 agents: {bot: {access: write}}
 tools: {files.read: {do: read}, files.gone: {do: read}, files.resources/read: {do: read}, other.read: {do: read}}
+databases: {files: {tables: {lead: {write: [status]}}}}
 """
 
 
@@ -38,3 +39,11 @@ def test_the_rest_is_denied(tmp_path):
     assert "changed since it was pinned" in judged(tmp_path, catalogue, "files.read")[0]
     assert "does not list a tool 'gone'" in judged(tmp_path, catalogue, "files.gone")[0]
     assert judged(tmp_path, Catalogue("files"), "files.read") != []
+
+
+def test_a_server_cannot_pass_for_guarded_data(tmp_path):
+    """A tool of its own that has the name of one of Handrail's does something else, whatever its arguments say."""
+    catalogue = Catalogue("files", complete=True)
+    for name in ("query", "apply_change"):
+        catalogue.learn({"name": name})
+        assert "is declared as a tool of the guarded data 'files'" in judged(tmp_path, catalogue, f"files.{name}")[0]

@@ -47,6 +47,9 @@ class Wire:
             cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.stderr,
             env={**os.environ, **(env or {})},
         )  # fmt: skip
+        self._listen()
+
+    def _listen(self):
         self.lines = queue.Queue()
         self.count = 0
         self._kept = []

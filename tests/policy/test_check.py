@@ -94,6 +94,94 @@ def test_what_is_well(text):
     assert advice(text) == []
 
 
+SHOP = BOT + "databases: {shop: {url: 'env:URL', tables: {lead: {LIMITS}}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "level", "line", "message"),
+    [
+        (SHOP.replace("LIMITS", "write: [a], rows_free: 9, rows_max: 8"), "warning", 4, "'rows_free' above 'rows_max' (8)"),
+        (SHOP.replace("LIMITS", "insert: true, inserts_free: 9, rows_max: 8"), "warning", 4, "'inserts_free' above"),
+        (SHOP.replace("LIMITS", "insert: true, rows_free: 9"), "warning", 4, "'rows_free' without 'write' or 'delete'"),
+        (SHOP.replace("LIMITS", "write: [a], inserts_free: 9"), "warning", 4, "'inserts_free' without 'insert: true'"),
+        (BOT + "databases: {s: {url: 'postgresql://me:sesame@db/s'}}\n", "warning", 4, "carries a password"),
+        (BOT + "databases: {s: {url: 'sqlite:///.handrail/handrail.db'}}\n", "error", 4, "is the store itself"),
+        (BOT + "databases: {s: {url: 'sqlite:///./.handrail/../.handrail/handrail.db'}}\n", "error", 4, "is the store itself"),
+        (
+            BOT + "store: postgresql://db/s\ndatabases: {s: {url: 'postgresql://db/s'}}\n",
+            "error",
+            5,
+            "is the store itself",
+        ),
+        (BOT + "kinds: {row: {folders: false}}\ndatabases: {s: }\n", "warning", 5, "parts the rows of 's'"),
+        (BOT + "http: {crm: {url: 'https://x'}}\n", "warning", 4, "Each write to 'crm' asks a person"),
+        (
+            BOT + "http: {crm: {url: 'https://x', if_match: true, headers: {AUTHORIZATION: 'Bearer x'}}}\n",
+            "warning",
+            4,
+            "The header 'AUTHORIZATION' of 'crm' stands in the file",
+        ),
+        (BOT + "http: {crm: {url: 'https://me:sesame@x', if_match: true}}\n", "warning", 4, "carries a password"),
+        (BOT + "files: {all: {root: .}}\n", "error", 4, "Files 'all' hold the policy or the store"),
+        (BOT + "files: {all: {root: 'a/../..'}}\n", "error", 4, "hold the policy or the store"),
+        (BOT + "files: {all: {root: /}}\n", "error", 4, "hold the policy or the store"),
+        (BOT + "files: {all: {root: .handrail}}\n", "error", 4, "hold the policy or the store"),
+        (BOT.replace("reviewers: [kim, lee]\n", "") + "files: {t: {root: t}}\n", "error", 0, "Approval: something asks"),
+        (
+            "version: 1\nagents: {a: }\ndatabases: {s: {tables: {t: {write: [a]}}}}\n",
+            "error",
+            0,
+            "Approval: something asks",
+        ),
+        (BOT.replace(", tokens_per_day: 5", "") + "files: {t: {root: t}}\n", "error", 3, "Budget: agent 'bot' may write"),
+        (
+            BOT + "tools: {t: {do: read}}\nrules: [{id: r, for: 'shop.*', then: ask}]\n",
+            "warning",
+            5,
+            "fits no tool of this file, only what a program declares",
+        ),
+        (
+            BOT + "tools: {t: {do: read}}\nrules: [{id: r, for: '*.apply_change', then: ask}]\n",
+            "warning",
+            5,
+            "only what a program declares",
+        ),
+        (
+            BOT + "databases: {s: }\nrules: [{id: r, when: before.rows > 1, then: ask}]\n",
+            "warning",
+            5,
+            "'s.describe', 's.plan_change', 's.query' have no before-image",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_found_of_places(text, level, line, message):
+    """Limits that never matter, secrets in the file, places that hold what Handrail lives on; changes are writes."""
+    found = advice(text)
+    assert any((one[0], one[1]) == (level, line) and message in one[3] for one in found), found
+    assert "sesame" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        SHOP.replace("LIMITS", "write: [a], insert: true, delete: true, rows_free: 20, inserts_free: 50"),
+        SHOP.replace("LIMITS", "insert: true, rows_max: 10"),
+        SHOP.replace("LIMITS", "write: [a]")
+        + "rules: [{id: r, for: shop.apply_change, when: before.rows > 9, then: ask}]\n",
+        BOT + "databases: {s: {url: 'sqlite:///shop.db'}}\n",
+        BOT + "databases: {s: }\n",
+        BOT + "files: {t: {root: texts}, u: {root: /srv/texts}}\n",
+        BOT
+        + "http: {crm: {url: 'https://x', if_match: true, headers: {Authorization: 'env:T', Accept: text/plain}}}\n",
+        BOT.replace("access: write, ", "").replace("tokens_per_day: 5", "owner: kim").replace("owner: dana, ", "")
+        + "databases: {s: }\n",
+    ],
+)
+def test_places_that_are_well(text):
+    """A database that is only read, one that the program opens, and limits that matter raise no alarm."""
+    assert advice(text) == []
+
+
 def test_errors_come_first():
     """A reader sees what fails the check before what is merely unwise."""
     levels = [one.level for one in check(loads("version: 1\nmode: observe\nagents: {a: {access: write}}\n"))]

@@ -76,3 +76,33 @@ def test_every_zone_that_is_touched_is_explained(policy_of):
     why = explain(policy, "bot", "t", {"id": "x", "env": "staging"}, default_gates(), facts=facts)
     assert [effect.zone for effect in why.effects] == ["staging", "production"]
     assert [(one.effect, one.holds) for one in why.considered if one.rule == "prod"] == [(0, False), (1, True)]
+
+
+SHOP = "{shop: {tables: {lead: {write: [status], rows_free: 3}}}}"
+CHANGE = {
+    "change": "d", "rows": 4, "by": "key", "rows_free": 3, "columns": ["status"],
+    "touches": [{"do": "update", "at": "row/shop/lead", "rows": 4, "keys": ["1", "2", "3", "4"]}],
+}  # fmt: skip
+
+
+def test_a_change_of_guarded_data_is_explained(policy_of):
+    """By what its arguments say is touched; a rule on the before-image waits until there is one."""
+    rules = """\
+  - {id: live, when: effect.resource == "row/shop/lead/4", then: ask}
+  - {id: old, for: shop.apply_change, when: before.rows > 3, then: deny}"""
+    policy = policy_of("  x: {do: read}", rules, databases=SHOP)
+    why = explain(policy, "bot", "shop.apply_change", CHANGE, default_gates())
+    assert [effect.resource for effect in why.effects] == [f"row/shop/lead/{key}" for key in "1234"]
+    assert [one.holds for one in why.considered if one.rule == "live"] == [False, False, False, True]
+    assert [one.why for one in why.considered if one.rule == "old"] == ["It waits for the before-image."]
+    assert why.decision.verdict is Verdict.ASK
+    assert {finding.rule for finding in why.decision.findings} == {"live", "rows"}
+    why = explain(policy, "bot", "shop.apply_change", CHANGE, default_gates(), before={"rows": 4})
+    assert why.decision.verdict is Verdict.DENY
+
+
+def test_a_change_that_does_not_say_what_it_touches(policy_of):
+    """It is denied, and the explanation says why."""
+    why = explain(policy_of("  x: {do: read}", databases=SHOP), "bot", "shop.apply_change", {}, default_gates())
+    assert why.decision.verdict is Verdict.DENY
+    assert "Plan the change first" in why.unknown

@@ -79,13 +79,13 @@ tools:
     critical: false
     ask: never
     before: {call: get, args: {id: args.id, limit: 1, kind: lead, note: "for {args.id}", list: {value: [1]}, x: args.x?}}
-    undo: none
     verify: {call: get, args: {id: result.id}, expect: seen.id == args.id}
     args: {schema: args.json}
     result: {schema: {type: object}}
     checks: [result.ok, {fresh: result.at, within: 24h}, {complete: [result.id, result.name]}]
     retry: {base_s: 1, cap_s: 5.5, jitter_s: 0}
     description: Removes a lead.
+  gone: {do: send, undo: none}
   nothing:
 """
     policy = loads(text, base=tmp_path)
@@ -107,6 +107,8 @@ tools:
     assert tool.source == "handrail.yaml:11"
     assert policy.tool("nothing").effects.of({})[0].verb is Verb.EXECUTE
     assert not policy.tool("nothing").repeatable
+    assert policy.tool("gone").final
+    assert not tool.final
 
 
 def test_no_is_a_text():
@@ -229,6 +231,7 @@ BROKEN = [
     ("version: 1\ntools: {get: {do: update}, t: {before: {call: get}}}\n", 2, 47, "may only read"),
     ("version: 1\ntools: {t: {before: {args: {}}}}\n", 2, 21, "which tool it calls"),
     ("version: 1\ntools: {t: {undo: maybe}}\n", 2, 19, "or none"),
+    ("version: 1\ntools: {t: {do: pay, undo: none, ask: never}}\n", 2, 39, "'undo: none', which always asks"),
     ("version: 1\ntools: {t: {undo: {call: t, args: before}}}\n", 2, 19, "Declare 'before'"),
     ("version: 1\ntools: {t: {undo: {call: t, args: {id: before.id}}}}\n", 2, 40, "Declare 'before'"),
     (

@@ -3,7 +3,7 @@ import json
 import jsonschema_rs
 import pytest
 
-from handrail.policy import read
+from handrail.policy import guarded, read
 from handrail.policy.document import parse
 from handrail.policy.problems import Problems
 from handrail.policy.schema import json_schema
@@ -36,6 +36,13 @@ def test_the_example_is_valid(example):
         "version: 1\nreviews: {pending: 30}",
         "version: 1\nredact: [{tool: x}]",
         "version: 1\ntools: {t: {verify: {call: x}}}",
+        "version: 1\ndatabases: {s: {tabels: {}}}",
+        "version: 1\ndatabases: {s: {tables: {t: {rows_max: 0}}}}",
+        "version: 1\ndatabases: {s: {tables: {t: {insert: 1}}}}",
+        "version: 1\ndatabases: {s: {tables: {t: {also: {u: 0}}}}}",
+        "version: 1\nfiles: {t: {}}",
+        "version: 1\nhttp: {t: {url: x, headers: {A: 1}}}",
+        "version: 1\nhttp: {t: {headers: {}}}",
     ],
 )
 def test_what_editors_underline(text):
@@ -51,4 +58,10 @@ def test_the_schema_has_every_key():
     assert set(tool["properties"]) == set(read.TOOL_KEYS)
     assert set(tool["properties"]["effects"]["items"]["properties"]) == set(read.EFFECT_KEYS)
     assert set(schema["properties"]["rules"]["items"]["properties"]) == set(read.RULE_KEYS)
+    places = [schema["properties"][name]["additionalProperties"] for name in guarded.SECTIONS]
+    database, files, http = (place["anyOf"][0] if "anyOf" in place else place for place in places)
+    assert set(database["properties"]["tables"]["additionalProperties"]["properties"]) == set(guarded.TABLE_KEYS)
+    assert set(database["properties"]) == set(guarded.DATABASE_KEYS)
+    assert set(files["properties"]) == set(guarded.FILES_KEYS)
+    assert set(http["properties"]) == set(guarded.HTTP_KEYS)
     assert json.dumps(schema)

@@ -7,6 +7,7 @@ import pytest
 from handrail.core.admission import review_record
 from handrail.core.record import Record, RecordKind
 from handrail.core.ticket import Reviewer, Ticket, TicketState
+from handrail.core.tool import Tool
 from handrail.review.replay import (
     BEGUN,
     PAST_MAX,
@@ -14,7 +15,6 @@ from handrail.review.replay import (
     STEPS_MAX,
     WORDS_MAX,
     replay,
-    sentence,
     state_of,
 )
 from handrail.stores.memory import MemoryStore
@@ -26,6 +26,11 @@ NOW = 1_000_000_000
 class People:
     reviewers: tuple[str, ...] = ("dana", "kim", "bot")
     four_eyes: bool = True
+    places: tuple[str, ...] = ()
+
+    def tool(self, name):
+        """Return a tool whose arguments no agent writes, where the policy declares its place."""
+        return Tool(name, None, asks=lambda args: ()) if name.partition(".")[0] in self.places else None
 
 
 @pytest.fixture
@@ -61,28 +66,6 @@ def attempt(action="a", run="r", tool="crm.set", status="", resource="lead/1", r
 
 def outcome(action="a", run="r", status="success", reason="", **body):
     return Record(RecordKind.OUTCOME, action, run, "bot", "crm.set", "lead/1", status, reason, {"attempt": 0, **body})
-
-
-@pytest.mark.parametrize(
-    ("effects", "said"),
-    [
-        ([effect()], "bot wants to update lead/1 with crm.set."),
-        ([effect(zone="production")], "bot wants to update lead/1 in zone production with crm.set."),
-        ([effect("copy", "file/a", to="file/b")], "bot wants to copy file/a to file/b with crm.set."),
-        ([effect("pay", "order/7", amount=500)], "bot wants to pay order/7 (amount 500) with crm.set."),
-        ([effect("create", "lead/{?}")], "bot wants to create a new lead with crm.set."),
-        ([effect(resource="")], "bot wants to update something that its declaration does not name with crm.set."),
-        ([effect(), effect("send", "email/x")], "bot wants to update lead/1 and send email/x with crm.set."),
-        ([effect()] * 8, "bot wants to " + "update lead/1 and " * 5 + "do 3 more things with crm.set."),
-        ([], "bot wants to do something that its declaration does not tell with crm.set."),
-        ([effect(resource="a b")], "bot wants to update 'a b' with crm.set."),
-        ([effect(resource="x\u202e\x1b")], "bot wants to update 'x\\u202e\\x1b' with crm.set."),
-        (["odd", {"verb": 3}], "bot wants to 3 something that its declaration does not name with crm.set."),
-    ],
-)
-def test_the_sentence_is_made_from_the_plan(effects, said):
-    """Whatever the plan's values are."""
-    assert sentence(ticket(*effects)) == said
 
 
 def test_a_change_lays_before_beside_after(store):
@@ -307,3 +290,98 @@ def test_a_read_writes_nothing(store):
     assert not told(store, ticket(effect("read"))).writes
     assert told(store, ticket(effect("read"), effect())).writes
     assert told(store, ticket()).writes
+
+
+SHOP = People(places=("shop",))
+
+
+def change_ticket(*effects, id="T-1", tool="shop.apply_change", at="row/shop/lead", args=None, **more):
+    """Return a ticket about a planned change of one table."""
+    said = {"change": "c" * 64, "rows": 9, "touches": [{"do": "update", "at": at, "rows": 9}], **(args or {})}
+    view = {"args": said, "before": {"rows": 9, "samples": []}, "undo": "shop.undo_change", **more.pop("view", {})}
+    return ticket(*(effects or [effect(resource=at)]), id=id, tool=tool, view=view, **more)
+
+
+def changed(action, *resources, run="other", tool="shop.apply_change", verb="update", **more):
+    """Return an attempt to change rows; the journal names the first of them."""
+    effects = [effect(verb, resource) for resource in resources]
+    return attempt(action, run=run, tool=tool, resource=resources[0], effects=effects, **more)
+
+
+def ended(action, resource, tool="shop.apply_change"):
+    """Return how that attempt ended."""
+    body = {"attempt": 0}
+    return Record(RecordKind.OUTCOME, action, "other", "bot", tool, resource, "success", "", body)
+
+
+def test_a_planned_change_brings_its_rows(store):
+    """Then the fields are the arguments alone, whatever the picture has in common with them."""
+    found = told(store, change_ticket(), SHOP)
+    assert found.planned.rows == 9
+    assert not found.change.compared
+    assert found.sentence == "bot wants to update 9 rows of lead in shop."
+
+
+def test_what_no_policy_calls_a_place_is_no_planned_change(store):
+    """Its arguments are an agent's, whatever they look like."""
+    found = told(store, change_ticket())
+    assert found.planned is None
+    assert found.sentence == "bot wants to update row/shop/lead with shop.apply_change."
+
+
+def test_the_statement_is_always_quoted_and_nothing_else_of_a_change(store):
+    """Also when it is short; a digest and a long name of ours are no words of the agent."""
+    at = "row/shop/" + "l" * 80
+    asked = change_ticket(at=at, args={"statement": "DELETE x"}, view={})
+    assert [(word.where, word.text) for word in told(store, asked, SHOP).words] == [("args.statement", "DELETE x")]
+    asked = change_ticket(view={"goal": "go"})
+    assert [(word.where, word.text) for word in told(store, asked, SHOP).words] == [("goal", "go")]
+
+
+def test_the_chain_of_a_table_has_every_change_in_it_and_no_reads(store):
+    """Changes of few rows stand in the journal under the first row, so they are found by what they touched."""
+    write(
+        store,
+        changed("one", "row/shop/lead/3", "row/shop/lead/4"),
+        ended("one", "row/shop/lead/3"),
+        changed("many", "row/shop/lead"),
+        changed("undone", "row/shop/lead/5", tool="shop.undo_change"),
+        changed("elsewhere", "row/shop/leader", "row/shop/task/3"),
+        changed("look", "row/shop/lead", tool="shop.query", verb="read"),
+        ended("look", "row/shop/lead", tool="shop.query"),
+        changed("again", "row/shop/lead", tool="shop.apply_change", verb="read"),
+        changed("own", "row/shop/lead", run="r"),
+    )
+    _, chain = told(store, change_ticket(), SHOP).chains
+    assert chain.name == "row/shop/lead"
+    assert [(step.action, step.status) for step in chain.steps] == [
+        ("one", "success"),
+        ("many", BEGUN),
+        ("undone", BEGUN),
+    ]
+
+
+def test_the_chain_of_a_row_has_changes_of_it_and_of_its_whole_table(store):
+    """Also where it was not the first of them."""
+    write(
+        store,
+        changed("one", "row/shop/lead/3", "row/shop/lead/4"),
+        changed("many", "row/shop/lead"),
+        changed("another", "row/shop/lead/40"),
+    )
+    asked = change_ticket(effect(resource="row/shop/lead/4"))
+    _, chain = told(store, asked, SHOP).chains
+    assert (chain.name, [step.action for step in chain.steps]) == ("row/shop/lead/4", ["one", "many"])
+
+
+def test_similar_decisions_are_those_about_the_same_table_first(store):
+    """In words, so that a number of rows can be compared."""
+    decided = {"state": TicketState.DENIED, "by": "dana"}
+    same = change_ticket(id="T-2", decided_us=1, **decided)
+    other = change_ticket(id="T-3", at="row/shop/task", decided_us=2, **decided)
+    store.transact(lambda tx: [tx.put_ticket(one) for one in (same, other)])
+    past = told(store, change_ticket(), SHOP).past
+    assert [(one.ticket, one.what) for one in past] == [
+        ("T-2", "update 9 rows of lead in shop"),
+        ("T-3", "update 9 rows of task in shop"),
+    ]

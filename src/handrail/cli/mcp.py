@@ -55,7 +55,7 @@ def serve(
         for row in shown(message):
             say(f"handrail: {row}")
 
-    with _opened(ctx) as (workspace, path):
+    with opened(ctx) as (workspace, path):
         if workspace.policy.agent(agent) is None:
             raise ConfigurationError(workspace.policy.undeclared("agent", agent))
         served = Served(tuple(command), agent, run or new_id(), server, path, wait)
@@ -65,7 +65,7 @@ def serve(
 
 
 @contextmanager
-def _opened(ctx: typer.Context) -> Iterator[tuple[Workspace, Path]]:
+def opened(ctx: typer.Context) -> Iterator[tuple[Workspace, Path]]:
     """Open the policy and the store that the command line names; yields the workspace and the policy's file."""
     from handrail.cli.settings import load_policy, resolve, store_url
     from handrail.opening import open as open_workspace

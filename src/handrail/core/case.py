@@ -94,6 +94,8 @@ def need_of(
             resources += above
             if proposed.writes:
                 trees += (below,)
+    for name in _unnamed(policy, proposed.effects):
+        resources += policy.around(name)[0]
     call = action.call if repeated else ""
     need = Need(action.run, call, action.key, lineage, resources, proposed.writes, trees)
     if proposed.tool is None or not proposed.tool.watched:
@@ -110,6 +112,11 @@ def _named(effects: Iterable[Effect]) -> list[str]:
         if effect.to:
             names.append(effect.to)
     return names
+
+
+def _unnamed(policy: Policy, effects: Iterable[Effect]) -> list[str]:
+    """Return what is to be made in a folder, and is named once it is there: what is remembered of the folder counts."""
+    return [effect.resource for effect in effects if not effect.bound and effect.resource.startswith(policy.trees)]
 
 
 class Known(NamedTuple):
@@ -181,6 +188,10 @@ def known_of(policy: Policy, facts: Facts, effects: tuple[Effect, ...]) -> dict[
         found = known_of_name(policy, facts, name)
         if found.itself or found.below:
             known[name] = found
+    for name in _unnamed(policy, effects) if facts.resources else ():
+        above = tuple((one, facts.resources[one]) for one in policy.around(name)[0] if one in facts.resources)
+        if above:
+            known[name] = Known(name, above)
     return known
 
 
@@ -196,8 +207,6 @@ def known_of_name(policy: Policy, facts: Facts, name: str) -> Known:
 
 def remembered(effect: Effect, known: Mapping[str, Known]) -> Effect:
     """Fill in the zone and the labels that are remembered: of a copy's or move's target, else of the resource."""
-    if not effect.bound:
-        return effect
     own = known.get(effect.resource)
     if not effect.to:
         if own is None:

@@ -91,6 +91,7 @@ class Settle(NamedTuple):
         began: False when it was cancelled before it ran; only such an attempt does not count.
         cut_off: Whether it was stopped, or given up, in the middle, or an earlier attempt of this flow may have
             happened: what the action did is not known.
+        after: What its paired read gave right after it, for a tool that can be undone; None when that is not known.
     """
 
     go: Go
@@ -101,6 +102,7 @@ class Settle(NamedTuple):
     returned: bool = False
     began: bool = True
     cut_off: bool = False
+    after: Seen | None = None
 
 
 Command: TypeAlias = Admit | Consult | Await | Invoke | Roll | Sleep | Settle
@@ -179,6 +181,8 @@ class Raised(NamedTuple):
         stops: True for what must end the action at once (cancellation, interrupt, exit).
         cut_off: Whether the tool was stopped, or stopped waiting, in the middle: what it did is not known.
         retry_after_s: What the upstream asked for, in seconds.
+        reason: The reason code of the failure.
+        final: Whether the tool says that it certainly did nothing and that repeating it cannot help.
     """
 
     error: BaseException
@@ -186,6 +190,8 @@ class Raised(NamedTuple):
     stops: bool = False
     cut_off: bool = False
     retry_after_s: float = 0.0
+    reason: Reason = Reason.ERROR
+    final: bool = False
 
 
 class Seen(NamedTuple):
@@ -225,12 +231,15 @@ class Proposal(NamedTuple):
         tool: Its declaration; None when undeclared (then it is refused, or only observed).
         invalid: What its arguments break.
         wait_s: Seconds to wait for a person when it is held.
+        before: What is there now, where the edge planned the change itself and knows; otherwise a tool's paired read
+            tells.
     """
 
     action: Action
     tool: Tool | None
     invalid: tuple[Violation, ...] = ()
     wait_s: float = 0.0
+    before: Json = None
 
 
 def failed(action: Action, attempt: int, status: Status, reason: Reason, why: str) -> Outcome:

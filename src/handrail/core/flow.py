@@ -9,7 +9,7 @@ only the edge raises.
     Admit (first decision) -> Consult (before-image) -> Admit (the plan is known; the intent is on disk)
       Held  -> Await, then admit afresh; or end as human_review_required
       Ended -> refused, or the first terminal outcome again
-      Go    -> Invoke -> contract, checks, read-back -> Settle
+      Go    -> Invoke -> contract, checks, read-back, after-image of what can be undone -> Settle
                  failed and repeatable: Roll, Sleep, admit the next attempt
                  retries used up: the next admission asks a person
 """
@@ -103,7 +103,7 @@ def _admit(
     attempt = 0 if last is None else last.attempt + 1
     ticket = None if last is None else last.ticket
     holds = () if last is None else last.holds
-    before: Json = None
+    before = proposal.before
     if tool is not None and tool.before is not None:
         first = yield from _ask_admit(Admit(action, attempt, False, None, proposal.invalid, ticket, holds))
         if not isinstance(first, Go):
@@ -128,33 +128,46 @@ def _execute(tool: Tool | None, go: Go, before: Json, perhaps: bool) -> Generato
         return Settle(go, _raised(action, tool, go, answer), cut_off=answer.cut_off or perhaps)
     assert isinstance(answer, Returned)
     violations = answer.violations
+    after: Seen | None = None
     if tool is not None and not violations and not (tool.checks is None and tool.verify is None):
-        violations = yield from _verify(action, tool, answer, before)
+        violations, after = yield from _verify(action, tool, answer, before)
     if violations:
-        end = _invalid(action, tool, go, violations)
-    else:
-        end = Outcome(Status.SUCCESS, action=action.id, attempt=go.attempt, value=answer.value)
-    return Settle(go, end, answer.result, answer.opaque, answer.size, returned=True, cut_off=perhaps)
+        return Settle(
+            go, _invalid(action, tool, go, violations), answer.result, answer.opaque, answer.size,
+            returned=True, cut_off=perhaps,
+        )  # fmt: skip
+    if tool is not None and tool.undo is not None and tool.before is not None and after is None:
+        after = yield from _look_after(action, tool.before)
+    end = Outcome(Status.SUCCESS, action=action.id, attempt=go.attempt, value=answer.value)
+    return Settle(
+        go, end, answer.result, answer.opaque, answer.size, returned=True, cut_off=perhaps, after=after
+    )  # fmt: skip
+
+
+def _look_after(action: Action, read: Paired) -> Generator[Command, Answer, Seen | None]:
+    """Read what the action left, so that an undo can tell a later write. It counts whether or not this can be read."""
+    seen = yield from _consult(action, read, "after", {"args": dict(action.args)})
+    return seen if isinstance(seen, Seen) else None
 
 
 def _verify(
     action: Action, tool: Tool, answer: Returned, before: Json
-) -> Generator[Command, Answer, tuple[Violation, ...]]:
-    """Check what the policy says of the result, then read it back where it says so."""
+) -> Generator[Command, Answer, tuple[tuple[Violation, ...], Seen | None]]:
+    """Check what the policy says of the result, then read it back where it says so; return what was read as well."""
     if tool.checks is not None:
         if answer.opaque:
-            return (Violation("result", "", f"The result cannot be checked. {answer.opaque}"),)
+            return (Violation("result", "", f"The result cannot be checked. {answer.opaque}"),), None
         violations = tool.checks(action.args, answer.result, answer.at_us)
         if violations:
-            return violations
+            return violations, None
     if tool.verify is None:
-        return ()
+        return (), None
     scope: dict[str, Json] = {"args": dict(action.args), "before": before, "result": answer.result}
     seen = yield from _consult(action, tool.verify, "verify", scope)
     if isinstance(seen, Unseen):
-        return (Violation("read_back", "", f"The change could not be read back: {seen.why}"),)
+        return (Violation("read_back", "", f"The change could not be read back: {seen.why}"),), None
     assert tool.verify.expect is not None
-    return tool.verify.expect({**scope, "seen": seen.value})
+    return tool.verify.expect({**scope, "seen": seen.value}), seen
 
 
 def _consult(
@@ -172,7 +185,7 @@ def _consult(
 
 def _raised(action: Action, tool: Tool | None, go: Go, answer: Raised) -> Outcome:
     """Name a failure. Of a write that was cut off it is not known whether it happened: it stays in doubt."""
-    repeat = tool is not None and tool.repeatable
+    repeat = tool is not None and tool.repeatable and not answer.final
     writes = not go.effects or any(effect.writes for effect in go.effects)
     if answer.cut_off and writes and not repeat:
         why = f"{answer.why} It may have happened: look, then run: handrail log resolve {action.id}"
@@ -180,7 +193,7 @@ def _raised(action: Action, tool: Tool | None, go: Go, answer: Raised) -> Outcom
     elif answer.stops:
         end = failed(action, go.attempt, Status.FAILED, Reason.CANCELLED, answer.why)
     else:
-        end = failed(action, go.attempt, Status.RETRY if repeat else Status.FAILED, Reason.ERROR, answer.why)
+        end = failed(action, go.attempt, Status.RETRY if repeat else Status.FAILED, answer.reason, answer.why)
     return end._replace(error=answer.error, retry_after_s=answer.retry_after_s)
 
 

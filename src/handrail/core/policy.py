@@ -72,6 +72,10 @@ class Policy(Protocol):
         """Return a declared tool."""
         ...
 
+    def with_agent(self, agent: Agent) -> Policy:
+        """Return the policy with one more agent: Handrail itself, acting for a person."""
+        ...
+
     def check_arguments(self, tool: str, args: Mapping[str, Json]) -> tuple[Violation, ...]:
         """Return how arguments break the tool's declared schema; empty when they do not, or none is declared."""
         ...

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from handrail.core.backoff import RETRIES_MAX
 from handrail.core.case import EXISTED, creator
 from handrail.core.commands import Go, Settle, Settled
-from handrail.core.digest import Json, compact
+from handrail.core.digest import Json, compact, digest
 from handrail.core.effect import Effect
 from handrail.core.facts import Call, CallState
 from handrail.core.labels import happened, leaves, perhaps
@@ -137,7 +137,7 @@ def _nothing_happened(command: Settle, outcome: Outcome) -> bool:
         return False
     if not command.began:
         return True
-    failed = outcome.status is Status.FAILED and outcome.reason in (Reason.ERROR, Reason.PREVIEW)
+    failed = outcome.status is Status.FAILED and outcome.reason in (Reason.ERROR, Reason.PREVIEW, Reason.STALE)
     return failed or outcome.status is Status.DENIED
 
 
@@ -161,6 +161,10 @@ def _record(command: Settle, outcome: Outcome, effects: tuple[Effect, ...], tool
             body["result"] = shown
         else:
             body["result_bytes"] = command.size
+    if command.after is not None:
+        body["after"] = digest(command.after.value)
+    if command.cut_off and outcome.status is not Status.SUCCESS:
+        body["cut_off"] = True
     if action.parent is not None:
         body["parent"] = action.parent
     resource = effects[0].resource if effects and effects[0].bound else ""

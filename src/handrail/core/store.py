@@ -231,6 +231,29 @@ class Transaction(Protocol):
         """Write what was learned of a tool's results."""
         ...
 
+    def put_piece(self, key: str, number: int, body: bytes, until_us: int) -> None:
+        """Keep one piece of something too large for one row: a plan of many rows.
+
+        Args:
+            key: What it is a piece of.
+            number: Which piece, counted from 0; one that is there is replaced.
+            body: At most 1 MiB.
+            until_us: When nobody asks any more, microseconds since the epoch; swept when another key's piece 0 is put.
+        """
+        ...
+
+    def pieces(self, key: str) -> tuple[int, ...]:
+        """Return the numbers of the pieces that are kept, in order."""
+        ...
+
+    def piece(self, key: str, number: int) -> bytes | None:
+        """Return one piece, None when it is not kept."""
+        ...
+
+    def drop_pieces(self, key: str) -> None:
+        """Forget all pieces of a key."""
+        ...
+
 
 Step = Callable[[Transaction], T]
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from handrail.core.backoff import Backoff
+from handrail.core.decision import Finding
 from handrail.core.digest import Json
 from handrail.core.effect import Effect
 from handrail.core.outcome import Violation
@@ -107,6 +108,7 @@ class Tool:
         critical: False only where the policy says so; critical tools need access `write`.
         before: A paired read that gives the before-image, so that the plan shows and binds it.
         undo: The paired call that takes the action back; None when there is none.
+        final: Whether the policy says that nothing takes it back (`undo: none`): then it always asks.
         verify: A paired read that proves the action happened.
         backoff: Waiting between retries.
         checks: The policy's own checks on a result: `(args, result, now_us)` to what they break.
@@ -115,6 +117,8 @@ class Tool:
         source: Where the declaration stands, for messages.
         views: What conditions can ask about beside the arguments, worked out from them: never raises.
         watched: Whether any pattern speaks of its calls, or looks back at them.
+        asks: What its declaration asks a person about, told from the arguments; None when it says nothing.
+        place: The guarded data that it is a tool of, which Handrail alone runs it for; `""` for other tools.
     """
 
     name: str
@@ -132,3 +136,6 @@ class Tool:
     source: str = ""
     views: Mapping[str, Callable[[Mapping[str, Json]], Json]] = field(default_factory=lambda: MappingProxyType({}))
     watched: bool = True
+    final: bool = False
+    asks: Callable[[Mapping[str, Json]], tuple[Finding, ...]] | None = None
+    place: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from handrail.demo.scene import Scene
 from handrail.demo.scene_1_silent_failure import SilentFailure
 from handrail.demo.scene_3_guardrail_bypass import GuardrailBypass
+from handrail.demo.scene_4_state_corruption import StateCorruption
 
 
 def scenes() -> tuple[Scene, ...]:
@@ -12,4 +13,5 @@ def scenes() -> tuple[Scene, ...]:
     return (
         SilentFailure(),
         GuardrailBypass(),
+        StateCorruption(),
     )

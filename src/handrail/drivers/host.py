@@ -48,7 +48,7 @@ from handrail.core.text import safe
 from handrail.core.ticket import TicketState
 from handrail.core.tool import EffectError, Tool
 from handrail.drivers.learning import Learner
-from handrail.errors import StoreError
+from handrail.errors import NotDone, OutcomeUnknown, StoreError
 
 POLL_S = 0.2
 """Seconds between two looks at a ticket that a caller waits for."""
@@ -231,7 +231,11 @@ class Host:
         text = safe(self._scrub(action, _text_of(error)), max_chars=500)
         kind = type(error).__name__
         why = f"'{action.tool}' was stopped ({kind})." if stops else f"'{action.tool}' failed: {kind}: {text}"
-        return Raised(error, why, stops, stops or isinstance(error, TimeoutError), _retry_after_s(error))
+        cut_off = stops or isinstance(error, TimeoutError | OutcomeUnknown)
+        if isinstance(error, NotDone) and not cut_off:
+            reason = Reason.STALE if error.reason is Reason.STALE else Reason.ERROR
+            return Raised(error, why, reason=reason, final=True)
+        return Raised(error, why, stops, cut_off, _retry_after_s(error))
 
     def _scrub(self, action: Action, text: str) -> str:
         tool = self.desk.policy.tool(action.tool)

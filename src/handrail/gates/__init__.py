@@ -9,6 +9,7 @@ from handrail.core.policy import Gate
 from handrail.gates.access import AccessLevel
 from handrail.gates.allowlist import Allowlist
 from handrail.gates.arguments import Arguments
+from handrail.gates.changes import GuardedChanges
 from handrail.gates.denials import DenialMemory
 from handrail.gates.destructive import Destructive
 from handrail.gates.doubt import Doubt
@@ -28,6 +29,7 @@ def default_gates() -> tuple[Gate, ...]:
         Rules(),
         DenialMemory(),
         Destructive(),
+        GuardedChanges(),
         Retries(),
     )
 
@@ -39,6 +41,7 @@ __all__ = [
     "DenialMemory",
     "Destructive",
     "Doubt",
+    "GuardedChanges",
     "Retries",
     "Rules",
     "Stopped",

@@ -13,7 +13,7 @@ from handrail.core.tool import AskMode
 
 @dataclass(frozen=True, slots=True)
 class Destructive:
-    """Asks for update, delete and move by default; `ask: never` relaxes a tool, `ask: always` asks for any effect."""
+    """Asks for update, delete and move; `ask: never` relaxes; `ask: always` asks for all, `undo: none` for writes."""
 
     name: str = "destructive"
 
@@ -25,6 +25,9 @@ class Destructive:
         if tool.ask is AskMode.ALWAYS:
             why = f"The policy asks a person for every '{tool.name}' (ask: always)."
             return (Finding(self.name, "always", Verdict.ASK, why, reason=Reason.DESTRUCTIVE),)
+        if tool.final and any(effect.writes for effect in case.effects):
+            why = f"Nothing takes back what '{tool.name}' does (undo: none), so a person decides each time."
+            return (Finding(self.name, "final", Verdict.ASK, why, reason=Reason.DESTRUCTIVE),)
         for effect in case.effects:
             if effect.verb in DESTRUCTIVE:
                 what = effect.resource or "something that its declaration does not name"

@@ -114,7 +114,7 @@ async def ask(command: Command, *, timeout_s: float = TIMEOUT_S) -> Listing:
     Raises:
         NoAnswer: It cannot be started, ends, hangs, answers with an error, floods, or does not speak MCP.
     """
-    async with _started(command) as talk:
+    async with started(command) as talk:
         try:
             async with asyncio.timeout(timeout_s):
                 return await _listing(talk)
@@ -126,7 +126,12 @@ async def ask(command: Command, *, timeout_s: float = TIMEOUT_S) -> Listing:
             ) from None
 
 
-async def _listing(talk: _Talk) -> Listing:
+async def greeted(talk: Talk) -> tuple[Message, Message]:
+    """Return a server's capabilities, and what each request to it carries.
+
+    Raises:
+        NoAnswer: It answers neither the handshake nor the stateless era's question.
+    """
     params: Message = {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": _CLIENT}
     hello = await talk.request("initialize", params)
     envelope: Message = {}
@@ -142,14 +147,19 @@ async def _listing(talk: _Talk) -> Listing:
     offers = result.get("capabilities") if isinstance(result, dict) else None
     if not isinstance(offers, dict):
         raise NoAnswer("It told no capabilities, so it is no MCP server that Handrail knows how to ask.")
-    found = await _pages(talk, envelope) if offers.get("tools") is not None else []
+    return offers, envelope
+
+
+async def _listing(talk: Talk) -> Listing:
+    offers, envelope = await greeted(talk)
+    found = await pages(talk, envelope) if offers.get("tools") is not None else []
     tools, left_out = usable(found)
     resources = await _any(talk, envelope, ("resources", "resourceTemplates")) if "resources" in offers else False
     prompts = await _any(talk, envelope, ("prompts",)) if "prompts" in offers else False
     return Listing(tools, left_out, resources, prompts)
 
 
-async def _any(talk: _Talk, envelope: Message, kinds: Sequence[str]) -> bool:
+async def _any(talk: Talk, envelope: Message, kinds: Sequence[str]) -> bool:
     """Return whether one of the lists has an entry: many servers announce resources and prompts and have none."""
     for kind in kinds:
         answer = await talk.request(_LISTS[kind], dict(envelope))
@@ -159,7 +169,7 @@ async def _any(talk: _Talk, envelope: Message, kinds: Sequence[str]) -> bool:
     return False
 
 
-async def _pages(talk: _Talk, envelope: Message) -> list[object]:
+async def pages(talk: Talk, envelope: Message) -> list[object]:
     """Return all tools as listed, over all pages."""
     found: list[object] = []
     cursors: set[str] = set()
@@ -227,7 +237,7 @@ def _unusable(name: str, tool: Tool) -> str:
     return ""
 
 
-class _Talk:
+class Talk:
     """One conversation with a running server.
 
     Attributes:
@@ -252,6 +262,7 @@ class _Talk:
     async def request(self, method: str, params: Message) -> Message:
         """Send a request and return its answer, a result or an error."""
         self._ids += 1
+        self._messages = 0
         self.waits_for = ""
         await self.send({"jsonrpc": "2.0", "id": self._ids, "method": method, "params": params})
         self.waits_for = method
@@ -270,7 +281,7 @@ class _Talk:
         if message["method"] == "ping":
             answer["result"] = {}
         else:
-            answer["error"] = {"code": _NOT_FOUND, "message": "handrail init only asks for the list of tools."}
+            answer["error"] = {"code": _NOT_FOUND, "message": "Handrail only asks here, and serves nothing."}
         await self.send(answer)
 
     async def _receive(self) -> list[Message]:
@@ -345,7 +356,7 @@ def _refusal(method: str, answer: Message) -> str:
 
 
 @asynccontextmanager
-async def _started(command: Command) -> AsyncIterator[_Talk]:
+async def started(command: Command) -> AsyncIterator[Talk]:
     """Run a server in a process group of its own, which is ended however the block ends."""
     try:
         process = await asyncio.create_subprocess_exec(
@@ -360,7 +371,7 @@ async def _started(command: Command) -> AsyncIterator[_Talk]:
         )
     except (OSError, ValueError) as error:
         raise NoAnswer(_not_started(command, error)) from None
-    talk = _Talk(process)
+    talk = Talk(process)
     listening = asyncio.create_task(talk.listen())
     try:
         yield talk

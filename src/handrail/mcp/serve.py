@@ -67,11 +67,11 @@ def serve(workspace: Workspace, served: Served, say: Callable[[str], None]) -> b
     Raises:
         ConfigurationError: The server cannot be started, or the lock cannot be read.
     """
-    taken, given = _take_stdio()
+    taken, given = take_stdio()
     return asyncio.run(_Connection(workspace, served, say).run(taken, given))
 
 
-def _take_stdio() -> tuple[int, int]:
+def take_stdio() -> tuple[int, int]:
     """Return stdin and stdout, and leave in their place what cannot disturb the protocol."""
     taken, given = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)

@@ -68,7 +68,12 @@ class ServerTools:
             return error_answer(answer.message.id, INTERNAL_ERROR, "The server's answer to tools/list is no list.")
         policy = self._workspace.policy
         observes = policy.mode is Mode.OBSERVE
-        kept = self._catalogue.shown(tools, lambda name: observes or policy.tool(self.prefix + name) is not None)
+
+        def runs(name: str) -> bool:
+            declared = policy.tool(self.prefix + name)
+            return observes if declared is None else not declared.place
+
+        kept = self._catalogue.shown(tools, runs)
         if len(kept) == len(tools):
             return answer.line
         return write({**answer.message.value, "result": {**answer.result, "tools": kept}})

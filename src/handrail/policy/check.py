@@ -5,15 +5,20 @@ The minimum viable set (promise 6.3) for every agent that may write: a dry run, 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import urlsplit
 
+from handrail.core.change import KIND
 from handrail.core.effect import DESTRUCTIVE, Verb
 from handrail.core.names import fold
 from handrail.core.policy import Mode
 from handrail.core.tool import Access, AskMode
 from handrail.policy.compiled import CompiledPolicy
+from handrail.policy.globs import may_come
+from handrail.policy.guarded import FilesSpec, HttpSpec, TableSpec
 from handrail.policy.model import Then, ToolSpec
 from handrail.policy.problems import Mark, quoted
 from handrail.policy.rules import Rule
@@ -45,7 +50,7 @@ class Advice:
 
 def check(policy: CompiledPolicy) -> list[Advice]:
     """Return what should change, errors first, in the order of the file. An empty list is a clean policy."""
-    found = [*_whole(policy), *_names(policy), *_agents(policy), *_tools(policy), *_rules(policy)]
+    found = [*_whole(policy), *_names(policy), *_agents(policy), *_tools(policy), *_places(policy), *_rules(policy)]
     return sorted(found, key=lambda one: (one.level is not Level.ERROR, one.line, one.column, one.message))
 
 
@@ -64,9 +69,13 @@ def _writers(policy: CompiledPolicy) -> list[str]:
 def _asks(policy: CompiledPolicy) -> bool:
     """Whether anything can ask a person."""
     rules = any(rule.then is Then.ASK for rule in policy.rules)
-    return rules or any(
-        spec.ask is AskMode.ALWAYS or (spec.ask is AskMode.DEFAULT and _destructive(spec))
-        for spec in policy.document.tools.values()
+    return (
+        rules
+        or any(tool.asks is not None for tool in policy.tools.values())
+        or any(
+            spec.ask is AskMode.ALWAYS or (spec.ask is AskMode.DEFAULT and _destructive(spec))
+            for spec in policy.document.tools.values()
+        )
     )
 
 
@@ -79,7 +88,7 @@ def _whole(policy: CompiledPolicy) -> list[Advice]:
     found: list[Advice] = []
     if not read.agents:
         found.append(_warning(read.where("agents"), "No agent is declared, so nobody may do anything. Add 'agents'."))
-    if not read.tools:
+    if not policy.tools:
         found.append(_warning(read.where("tools"), "No tool is declared, so nothing may run. Add 'tools'."))
     if not read.reviewers and (_writers(policy) or _asks(policy)):
         message = "Approval: something asks a person, and nobody may answer. Add 'reviewers'."
@@ -161,11 +170,110 @@ def _tools(policy: CompiledPolicy) -> list[Advice]:
     return found
 
 
+def _places(policy: CompiledPolicy) -> list[Advice]:
+    found: list[Advice] = []
+    row = policy.document.kinds.get(KIND)
+    for name, spec in policy.document.places.items():
+        shown = quoted(name)
+        if isinstance(spec, FilesSpec):
+            found += _folder(policy, name, spec)
+            continue
+        if _carries_password(spec.url):
+            message = f"The address of {shown} carries a password. Put it into a variable: url: env:NAME."
+            found.append(_warning(spec.at, message))
+        if isinstance(spec, HttpSpec):
+            found += _http(policy, name, spec)
+            continue
+        if spec.url and _same_database(spec.url, policy.document.store):
+            message = f"Database {shown} is the store itself, where approvals and the journal live. Name another."
+            found.append(_error(spec.at, message))
+        if row is not None and row.folders is False:
+            message = (
+                f"'folders: false' of kind '{KIND}' parts the rows of {shown} from their tables: what is refused of "
+                "one does not count for the other. Remove it."
+            )
+            found.append(_warning(spec.at, message))
+        for table, limits in spec.tables.items():
+            found += _table(f"Table {quoted(table)} of {shown}", limits)
+    return found
+
+
+def _table(shown: str, limits: TableSpec) -> list[Advice]:
+    """Return which limits of a table can never matter."""
+    default, said = TableSpec(), []
+    if limits.rows_free > limits.rows_max:
+        said.append(f"'rows_free' above 'rows_max' ({limits.rows_max:,}) never matters. Lower it.")
+    if limits.insert and limits.rows_max < limits.inserts_free != default.inserts_free:
+        said.append(f"'inserts_free' above 'rows_max' ({limits.rows_max:,}) never matters. Lower it.")
+    if limits.rows_free and not (limits.write or limits.delete):
+        said.append("'rows_free' without 'write' or 'delete' never matters. Remove it.")
+    if limits.inserts_free != default.inserts_free and not limits.insert:
+        said.append("'inserts_free' without 'insert: true' never matters. Remove it, or allow inserts.")
+    return [_warning(limits.at, f"{shown}: {one}") for one in said]
+
+
+def _http(policy: CompiledPolicy, name: str, spec: HttpSpec) -> list[Advice]:
+    found = []
+    if not spec.if_match and _writers(policy):
+        message = (
+            f"Each write to {quoted(name)} asks a person: without 'if_match: true' nobody knows whether the server "
+            "refuses to overwrite what somebody else wrote meanwhile. Set it where the server does."
+        )
+        found.append(_warning(spec.at, message))
+    for header, value in spec.headers.items():
+        if header.lower() in SECRET_HEADERS and not value.startswith(ENV):
+            message = (
+                f"The header {quoted(header)} of {quoted(name)} stands in the file. Put it into a variable: env:NAME."
+            )
+            found.append(_warning(spec.at, message))
+    return found
+
+
+SECRET_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key", "x-auth-token"})
+"""Headers whose values are secret."""
+
+ENV = "env:"
+"""How a value begins that stands in the environment (see `data.declared`)."""
+
+
+def _folder(policy: CompiledPolicy, name: str, spec: FilesSpec) -> list[Advice]:
+    """Return whether a folder of files holds what Handrail itself lives on. Links on disk are not followed."""
+    base = os.path.abspath(os.path.dirname(policy.source))  # noqa: PTH100, PTH120 (by name alone, nothing is looked at)
+    root = os.path.normpath(os.path.join(base, os.path.expanduser(spec.root)))  # noqa: PTH111, PTH118
+    held = [os.path.join(base, os.path.basename(policy.source))]  # noqa: PTH118, PTH119
+    if policy.document.store.startswith(SQLITE):
+        held.append(os.path.normpath(os.path.join(base, policy.document.store.removeprefix(SQLITE))))  # noqa: PTH118
+    if not any(os.path.commonpath((root, one)) == root for one in held):
+        return []
+    message = f"Files {quoted(name)} hold the policy or the store, which agents could then change. Name another 'root'."
+    return [_error(spec.at, message)]
+
+
+SQLITE = "sqlite:///"
+"""How the address of a SQLite file begins."""
+
+
+def _same_database(url: str, store: str) -> bool:
+    if url.startswith(SQLITE) and store.startswith(SQLITE):
+        return os.path.normpath(url.removeprefix(SQLITE)) == os.path.normpath(store.removeprefix(SQLITE))
+    return url == store
+
+
+def _carries_password(url: str) -> bool:
+    try:
+        return "://" in url and bool(urlsplit(url).password)
+    except ValueError:
+        return False
+
+
 def _rules(policy: CompiledPolicy) -> list[Advice]:
     found: list[Advice] = []
     for rule, spec in zip(policy.rules, policy.document.rules, strict=True):
         shown = f"Rule {quoted(rule.id)}"
-        if not rule.tools:
+        if not rule.tools and any(may_come(str(node.value)) for node in spec.tools or ()):
+            message = f"{shown} fits no tool of this file, only what a program declares. Correct it if none does."
+            found.append(_warning(spec.at, message))
+        elif not rule.tools:
             found.append(
                 _error(spec.at, f"{shown} can never apply: its 'for' fits no tool. Correct it or remove the rule.")
             )
@@ -183,4 +291,5 @@ def _rules(policy: CompiledPolicy) -> list[Advice]:
 def _blind(policy: CompiledPolicy, rule: Rule) -> list[str]:
     if "before" not in rule.names:
         return []
-    return sorted(name for name in rule.tools if policy.tools[name].before is None)
+    tools = (policy.tools[name] for name in rule.tools)
+    return sorted(tool.name for tool in tools if tool.before is None and tool.asks is None)

@@ -84,14 +84,15 @@ def explain(
         args: Final arguments, plain JSON.
         gates: The gates to ask, in order.
         facts: What the store remembers; None for a store that remembers nothing.
-        before: The before-image; without one, a tool that has a paired read is decided as before its plan is known.
+        before: The before-image; without one, what has one (a tool with a paired read, a change of guarded data) is
+            decided as before its plan is known.
     """
     action = Action("explain", agent, "explain", "explain", tool, args, action_key(agent, tool, args))
     proposed = propose(policy, action)
     declared = proposed.tool
     contract = policy.contracts.get(tool)
     invalid = () if contract is None else contract(dict(args))
-    planned = declared is None or declared.before is None or before is not None
+    planned = declared is None or (declared.before is None and declared.asks is None) or before is not None
     command = Admit(action, planned=planned, before=before, invalid=invalid)
     case = case_of(policy, command, proposed, Facts(now_us=0) if facts is None else facts)
     decision = admission.decide(gates, case)

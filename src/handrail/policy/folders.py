@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from handrail.core.case import WILDCARDS
 
-TREES = frozenset({"file", "path"})
+TREES = frozenset({"file", "path", "row"})
 """Kinds whose names have folders, unless the policy says otherwise."""
 
 

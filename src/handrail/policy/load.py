@@ -22,6 +22,7 @@ from handrail.policy.document import Node
 from handrail.policy.effects import effects
 from handrail.policy.folders import Folders, folders
 from handrail.policy.globs import resolve
+from handrail.policy.guarded import Spec, place_tools
 from handrail.policy.memory import memory
 from handrail.policy.model import AgentSpec, Document, KindSpec, PairedSpec, RedactSpec, RuleSpec, ToolSpec
 from handrail.policy.normal import INSENSITIVE, Normalise, normaliser
@@ -121,12 +122,30 @@ class _Compiler:
         self._problems = problems
         self._zones: Zones = zones(read.zones)
         self._normalise: Normalise = normaliser(_insensitive(read.kinds))
+        self._guarded: dict[str, Tool] = {}
+        for name, place in read.places.items():
+            self._place(name, place)
+        self._tools: dict[str, object] = {**read.tools, **self._guarded}
         self._secrets = [secret for spec in read.redact if (secret := self._secret(spec)) is not None]
+
+    def _place(self, name: str, spec: Spec) -> None:
+        """Declare the tools of a place."""
+        if spec.zone is not None and self._zones.names and self._zones.known(spec.zone) is None:
+            hint = did_you_mean(spec.zone, sorted(self._zones.names))
+            self._problems.add(spec.at, f"There is no zone {quoted(spec.zone)} in this policy.{hint}")
+        zone = None if spec.zone is None else self._zones.of(spec.zone)
+        found = place_tools(name, replace(spec, zone=zone), self._normalise, f"{self._source}:{spec.at.line}")
+        for tool in found:
+            if tool in self._document.tools:
+                message = f"{quoted(tool)} is a tool of the place {quoted(name)}. Give one of the two another name."
+                self._problems.add(spec.at, message)
+        self._guarded |= found
 
     def compile(self) -> CompiledPolicy:
         read = self._document
         agents = {name: self._agent(name, spec) for name, spec in read.agents.items()}
         tools = {name: self._tool(name, spec) for name, spec in read.tools.items()}
+        tools |= {name: self._hidden(tool) for name, tool in self._guarded.items()}
         self._cycles()
         rules = tuple(rule for spec in read.rules if (rule := self._rule(spec)) is not None)
         judges = {name: own for name in tools if (own := rules_of(name, rules)) is not None}
@@ -193,6 +212,7 @@ class _Compiler:
             critical=spec.critical,
             before=before,
             undo=undo,
+            final=spec.final,
             verify=verify,
             backoff=spec.retry,
             checks=tested,
@@ -214,9 +234,14 @@ class _Compiler:
             self._problems.add(spec.call.at, message)
         return paired(spec, roots, self._problems, hide)
 
+    def _hidden(self, tool: Tool) -> Tool:
+        """Return a place's tool with its secrets hidden."""
+        found = [path for tools, path in self._secrets if tool.name in tools]
+        return replace(tool, redact=redact(found), secrets=True) if found else tool
+
     def _secret(self, spec: RedactSpec) -> tuple[frozenset[str], paths.Path] | None:
         """Return a secret path with the tools that it is secret in."""
-        tools = resolve(spec.tools, self._document.tools, "tool", self._problems)
+        tools = resolve(spec.tools, self._tools, "tool", self._problems)
         try:
             return tools, paths.path(str(spec.path.value), ("args", "before", "result"), every=True)
         except PathError as error:
@@ -259,7 +284,7 @@ class _Compiler:
 
     def _rule(self, spec: RuleSpec) -> Rule:
         read = self._document
-        tools = resolve(spec.tools, read.tools, "tool", self._problems)
+        tools = resolve(spec.tools, self._tools, "tool", self._problems)
         agents = None
         if spec.agents is not None:
             named = resolve(spec.agents, read.agents, "agent", self._problems)
@@ -269,7 +294,7 @@ class _Compiler:
             ("agent", "access"): Vocabulary("access", frozenset(access.value for access in Access)),
             ("agent", "name"): Vocabulary("agent", frozenset(read.agents)),
             ("agent", "parent"): Vocabulary("agent", frozenset(read.agents)),
-            ("tool", "name"): Vocabulary("tool", frozenset(read.tools)),
+            ("tool", "name"): Vocabulary("tool", frozenset(self._tools)),
         }
         if self._zones.names:  # without declared zones, any text is one
             vocabularies["effect", "zone"] = self._zones.vocabulary
@@ -298,7 +323,7 @@ class _Compiler:
     def _event(
         self, spec: EventSpec, vocabularies: Mapping[tuple[str, ...], Vocabulary], *, evidence: bool
     ) -> Event:  # fmt: skip
-        tools = None if spec.tools is None else resolve(spec.tools, self._document.tools, "tool", self._problems)
+        tools = None if spec.tools is None else resolve(spec.tools, self._tools, "tool", self._problems)
         names = ENDED_NAMES if evidence or spec.status in _ENDED else EVENT_NAMES
         when = None if spec.when is None else condition(spec.when, names, self._problems, vocabularies)
         return Event(tools, None if spec.verbs is None else frozenset(spec.verbs), when, spec.status, named(spec))

@@ -64,7 +64,7 @@ class Memory:
         marks: dict[str, None] = {}
         tallies: dict[str, int] = {}
         for pattern in own.judging:
-            keys = pattern.keys(action, agent, effects)
+            keys = pattern.looked_up(action, agent, effects)
             if pattern.tallies:
                 tallies |= dict.fromkeys(keys, pattern.since(now_us()) if pattern.within_us else 0)
             else:

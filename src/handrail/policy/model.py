@@ -13,6 +13,7 @@ from handrail.core.effect import Verb
 from handrail.core.policy import Mode
 from handrail.core.tool import Access, AskMode
 from handrail.policy.document import Node
+from handrail.policy.guarded import Spec
 from handrail.policy.pattern_spec import PatternSpec
 from handrail.policy.problems import NOWHERE, Mark
 
@@ -112,6 +113,7 @@ class ToolSpec:
     ask: AskMode = AskMode.DEFAULT
     before: PairedSpec | None = None
     undo: PairedSpec | None = None
+    final: bool = False
     verify: PairedSpec | None = None
     result: SchemaSpec | None = None
     args: SchemaSpec | None = None
@@ -169,6 +171,7 @@ class Document:
         tools: Tools by name.
         rules: Rules in the order of the file.
         redact: Secret paths.
+        places: Guarded data by name.
     """
 
     mode: Mode = Mode.ENFORCE
@@ -185,6 +188,7 @@ class Document:
     tools: Mapping[str, ToolSpec] = field(default_factory=dict)
     rules: tuple[RuleSpec, ...] = ()
     redact: tuple[RedactSpec, ...] = ()
+    places: Mapping[str, Spec] = field(default_factory=dict)
     at: Mapping[str, Mark] = field(default_factory=dict)
 
     @property
@@ -205,7 +209,9 @@ def _meaning(value: object) -> Json:
     if isinstance(value, Node):
         return value.plain()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _meaning(getattr(value, f.name)) for f in dataclasses.fields(value) if f.name not in _PLACES}
+        kind = type(value).__name__
+        said = {f.name: _meaning(getattr(value, f.name)) for f in dataclasses.fields(value) if f.name not in _PLACES}
+        return {"kind": kind, **said} if isinstance(value, Spec) else said
     if isinstance(value, Mapping):
         return {str(key): _meaning(item) for key, item in value.items()}
     if isinstance(value, tuple | list):

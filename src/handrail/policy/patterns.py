@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from handrail.core.action import Action
+from handrail.core.change import table_of
 from handrail.core.digest import Json
 from handrail.core.effect import Effect, Verb
 from handrail.core.note import AFTER, Count, Label, Moment, Note
@@ -152,6 +153,27 @@ class Pattern:
         found = (key for effect in effects for key in self.scope.keys(self.head, action, agent, effect))
         return tuple(dict.fromkeys(found))
 
+    def wanted(self, action: Action, agent: Agent | None, effects: Sequence[Effect]) -> tuple[tuple[str, ...], ...]:
+        """Return the keys of evidence for some effects of an action, and with each what serves instead of it.
+
+        A query reads tables, not rows: whoever read the table has looked at its rows.
+        """
+        found: dict[tuple[str, ...], None] = {}
+        for effect in effects:
+            named = self.scope.keys(self.head, action, agent, effect)
+            table = table_of(effect.resource) if "resource" in self.scope.parts else None
+            if table is not None:
+                whole = self.scope.keys(self.head, action, agent, effect._replace(resource=table, bound=True))
+                named = (*named, *whole) if effect.bound else whole
+            found[named] = None
+        return tuple(found)
+
+    def looked_up(self, action: Action, agent: Agent | None, effects: Sequence[Effect]) -> tuple[str, ...]:
+        """Return every key that a decision asks for."""
+        if self.kind is not PatternKind.REQUIRES:
+            return self.keys(action, agent, effects)
+        return tuple(dict.fromkeys(key for keys in self.wanted(action, agent, effects) for key in keys))
+
     def since(self, now_us: int) -> int:
         """Return the first bucket that counts."""
         return (now_us - self.within_us) // self._width_us if self.within_us else 0
@@ -164,11 +186,11 @@ class Pattern:
             return self._over(case, effects)
         if self.sticks:
             return self._labelled(case, effects)
-        keys = self.keys(case.action, case.agent, effects)
-        found = [at_us for key in keys if (at_us := case.facts.marks.get(key)) and self._recent(case, at_us)]
         if self.kind is PatternKind.REQUIRES:
-            missing = len(found) < len(keys) or any(self._nameless(effect) for effect in effects)
+            wanted = self.wanted(case.action, case.agent, effects)
+            missing = not all(self._found(case, keys) for keys in wanted) or any(map(self._nameless, effects))
             return self._lacking(effects) if missing else None
+        found = self._found(case, self.keys(case.action, case.agent, effects))
         if not found:
             return None
         ago = _duration(case.facts.now_us - max(found))
@@ -177,8 +199,13 @@ class Pattern:
             return Objection(f"the last one was {ago} ago{self.said}; wait {left} more", (("waited", ago),))
         return Objection(f"{self._past()} {ago} ago{self.said}{self._lift()}", (("ago", ago),))
 
+    def _found(self, case: Case, keys: Iterable[str]) -> list[int]:
+        """Return when each mark was set that is still recent."""
+        return [at_us for key in keys if (at_us := case.facts.marks.get(key)) and self._recent(case, at_us)]
+
     def _nameless(self, effect: Effect) -> bool:
-        return "resource" in self.scope.parts and not (effect.bound and effect.resource)
+        named = effect.resource if effect.bound else table_of(effect.resource)
+        return "resource" in self.scope.parts and not named
 
     def _recent(self, case: Case, at_us: int) -> bool:
         return not self.within_us or case.facts.now_us - at_us < self.within_us
@@ -193,6 +220,7 @@ class Pattern:
 
     def _lacking(self, effects: tuple[Effect, ...]) -> Objection:
         named = next((effect.resource for effect in effects if effect.resource), "")
+        named = table_of(named) or named
         on = f" on {named}" if named and "resource" in self.scope.parts else ""
         what = self.event.text if self.event else "it"
         return Objection(f"{what} has to succeed{on} first{self.said}. Do that, then make this call again", ())
@@ -241,7 +269,7 @@ class Pattern:
             for key in self.keys(case.action, case.agent, effects):
                 yield Moment(key, now_us + self.within_us)
         elif self.kind is PatternKind.REQUIRES and self.once:
-            for key in self.keys(case.action, case.agent, effects):
+            for key in self.looked_up(case.action, case.agent, effects):
                 yield Moment(key, forget=True)
         elif self.tallies and self.event is None:
             for key, amount in self._own(case, effects).items():

@@ -18,6 +18,7 @@ from handrail.core.policy import Mode
 from handrail.core.tool import Access, AskMode
 from handrail.policy.document import Node
 from handrail.policy.fields import Fields, is_text
+from handrail.policy.guarded import SECTIONS, PlaceReader
 from handrail.policy.model import (
     AgentSpec,
     CheckSpec,
@@ -42,7 +43,7 @@ SCHEMA_MAX = 1024 * 1024
 
 KEYS = (
     "version", "mode", "store", "four_eyes", "reviewers", "alerts", "desktop_alerts", "zones", "kinds", "agents",
-    "redact", "tools", "rules", "reviews",
+    "redact", "tools", "rules", "reviews", *SECTIONS,
 )  # fmt: skip
 EFFECT_KEYS = ("do", "resource", "to", "zone", "amount", "labels", "when", "each")
 TOOL_KEYS = (
@@ -97,6 +98,7 @@ class Reader:
             },
             rules=self._rules(top),
             redact=tuple(spec for node in top.items("redact") for spec in self._redact(node)),
+            places=PlaceReader(self._problems).read(top),
             at=root.keys,
         )
 
@@ -220,6 +222,7 @@ class Reader:
             fields.choice("ask", AskMode, AskMode.DEFAULT),
             self._paired(fields, "before", what),
             self._undo(fields, what),
+            self._final(fields, what),
             self._paired(fields, "verify", what),
             self._schema(fields, "result", what),
             self._schema(fields, "args", what),
@@ -286,6 +289,15 @@ class Reader:
         if node is not None and isinstance(node.value, bool):
             return Node(node.at, "true" if node.value else "false", {})
         return fields.text(key)
+
+    def _final(self, fields: Fields, what: str) -> bool:
+        """Return whether nothing takes the tool's actions back, as the policy says itself."""
+        node, ask = fields.node("undo"), fields.node("ask")
+        if node is None or node.value != "none":
+            return False
+        if ask is not None and ask.value == AskMode.NEVER:
+            self._problems.add(ask.at, f"{what} says 'undo: none', which always asks. Remove that, or 'ask: never'.")
+        return True
 
     def _undo(self, fields: Fields, what: str) -> PairedSpec | None:
         node = fields.node("undo")

@@ -33,6 +33,9 @@ def json_schema() -> dict[str, Json]:
         "agents": _said(_map(_or_nothing(_agent())), "Who may act."),
         "redact": _said(_list({"anyOf": [_TEXT, _redact()]}), "Secret paths."),
         "tools": _said(_map(_or_nothing(_tool())), "What may run. What is not here is denied."),
+        "databases": _said(_map(_or_nothing(_database())), "Guarded databases: what may be changed in them."),
+        "files": _said(_map(_files()), "Guarded folders of files."),
+        "http": _said(_map(_http()), "Guarded JSON resources of HTTP servers."),
         "rules": _said(_list(_rule()), "What a person has to look at, and what is refused."),
         "reviews": _said(
             _object({"pending": _duration(), "valid": _duration()}), "How long tickets and approvals live."
@@ -154,6 +157,51 @@ def _patterns() -> dict[str, Json]:
         "cooldown": _said({"anyOf": [_duration(), wait]}, "How long to wait after the last one."),
         "until_cleared": _said(_object({**event, "same": scope, "per": scope}), "What stops until a person lifts it."),
     }
+
+
+_ZONE: _Schema = {"type": "string", "minLength": 1, "description": "The zone that it stands in."}
+_YES_NO: _Schema = {"type": "boolean"}
+
+
+def _database() -> _Schema:
+    table = _object(
+        {
+            "write": _said(_one_or_more(), "Columns that may be written."),
+            "insert": _said(_YES_NO, "Whether rows may be added. Default: false."),
+            "delete": _said(_YES_NO, "Whether rows may be removed. Default: false."),
+            "rows_max": _said({"type": "integer", "minimum": 1}, "Rows of one change; more is refused. Default: 1000."),
+            "rows_free": _said(_WHOLE, "Rows named by key that change without a person. Default: 0."),
+            "inserts_free": _said(_WHOLE, "Rows that are added without a person. Default: 100."),
+            "version": _said(_TEXT, "A column that every writer counts up."),
+            "also": _said(_map({"type": "integer", "minimum": 1}), "Rows that triggers add, by table."),
+            "hide": _said(_one_or_more(), "Columns whose values no preview shows."),
+        }
+    )
+    return _object(
+        {
+            "url": _said(_TEXT, "sqlite:///file, postgresql://… or env:NAME; left out where the program gives it."),
+            "zone": _ZONE,
+            "tables": _said(_map(table), "What may be changed. Other tables are only read."),
+            "functions": _said(_list(_TEXT), "Functions that you vouch for in queries."),
+        }
+    )
+
+
+def _files() -> _Schema:
+    return _object({"root": _said(_TEXT, "The folder, relative to the policy's."), "zone": _ZONE}, "root")
+
+
+def _http() -> _Schema:
+    return _object(
+        {
+            "url": _said(_TEXT, "What their ids are below, or env:NAME."),
+            "zone": _ZONE,
+            "headers": _said(_map(_TEXT), "Sent with each request; values may be env:NAME."),
+            "if_match": _said(_YES_NO, "Whether the server refuses a write whose If-Match fails. Default: false."),
+            "server_fields": _said(_list(_TEXT), "Members that the server sets by itself."),
+        },
+        "url",
+    )
 
 
 def _redact() -> _Schema:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from handrail.core.admission import barred, review_record
 from handrail.core.digest import Json
@@ -20,6 +20,9 @@ from handrail.core.store import Denial, Query, Store, Transaction
 from handrail.core.ticket import GRANT_HOURS_MAX, GRANT_USES_MAX, Grant, Reviewer, Ticket, TicketState, flatten
 from handrail.errors import NotFoundError, ReviewError
 from handrail.review.keys import enroll, unlock_as
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 HOUR_US = 3600 * 1_000_000
 
@@ -58,7 +61,7 @@ def approve(
     id: str,
     *,
     reviewer: str,
-    secret: str,
+    secret: str | Ed25519PrivateKey,
     note: str = "",
     remember: Remember | None = None,
 ) -> Ticket:

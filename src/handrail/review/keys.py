@@ -43,13 +43,13 @@ def unlock(secret: str, salt: str) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(seed)
 
 
-def unlock_as(reviewer: Reviewer, secret: str) -> Ed25519PrivateKey:
-    """Return the reviewer's private key.
+def unlock_as(reviewer: Reviewer, secret: str | Ed25519PrivateKey) -> Ed25519PrivateKey:
+    """Return the reviewer's private key, from their secret or as it was unlocked before.
 
     Raises:
         ReviewError: The secret is not this reviewer's.
     """
-    key = unlock(secret, reviewer.salt)
+    key = unlock(secret, reviewer.salt) if isinstance(secret, str) else secret
     if key.public_key().public_bytes_raw().hex() != reviewer.public_key:
         raise ReviewError(f"This is not the secret of {reviewer.name}. Nothing was decided.")
     return key

@@ -9,13 +9,12 @@ not colour how the facts are read. Above them stand only names and values of the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
 from handrail.core.admission import RETRIES_RULE
-from handrail.core.digest import Json, canonical, digest
+from handrail.core.digest import Json, digest
 from handrail.core.effect import Verb
 from handrail.core.outcome import Status
 from handrail.core.policy import Policy
@@ -23,6 +22,10 @@ from handrail.core.record import Record, RecordKind, Stored
 from handrail.core.store import Query, Transaction
 from handrail.core.text import safe
 from handrail.core.ticket import Ticket, TicketState, flatten
+from handrail.policy.guarded import Act
+from handrail.review.planned import PlannedChange, planned
+from handrail.review.sentence import EFFECTS_MAX, sentence, touched, wish
+from handrail.review.view import listed, mapping, objects, text
 
 STEPS_MAX = 30
 """Steps that one chain shows; the others are counted."""
@@ -42,13 +45,8 @@ PAST_MAX = 5
 WORDS_MAX = 12
 """Texts of the agent that are quoted; the others are counted."""
 
-EFFECTS_MAX = 5
-"""Effects that the sentence names; the others are counted."""
-
 VIOLATIONS_MAX = 5
 """Violations of the last failure that are shown."""
-
-_PLAIN = re.compile(r"[\w./:@{}?+=#%&~-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +172,7 @@ class Past:
         note: Their words.
         at_us: When.
         resource: What it was about.
+        what: What was wanted, words of ours, safe to print.
     """
 
     ticket: str
@@ -182,6 +181,7 @@ class Past:
     note: str
     at_us: int
     resource: str
+    what: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +218,8 @@ class Replay:
 
     Attributes:
         sentence: What the agent wants, made from the plan; safe to print.
+        planned: What a planned change of guarded data would do; None for anything else. Beside it `change` holds no
+            more than the arguments.
         tripped: The rules that ask.
         change: What would change.
         chains: What led here: this run, then each resource in other runs.
@@ -234,6 +236,7 @@ class Replay:
     """
 
     sentence: str
+    planned: PlannedChange | None
     tripped: tuple[Tripped, ...]
     change: Change
     chains: tuple[Chain, ...]
@@ -257,19 +260,22 @@ class Replay:
 def replay(tx: Transaction, ticket: Ticket, policy: Policy) -> Replay:
     """Build what a reviewer is shown."""
     view = ticket.view
-    args = _mapping(view.get("args"))
-    words = tuple(_words(view, args))
+    args = mapping(view.get("args"))
+    touches = touched(ticket, policy)
+    change = planned(ticket, policy)
+    words = tuple(_said(view, args) if touches else _words(view, args))
     resources = _resources(view)
     chains = [_run_chain(tx, ticket)]
-    chains += [_resource_chain(tx, name, ticket) for name in resources[:RESOURCES_MAX]]
+    chains += [_resource_chain(tx, name, ticket, changes=bool(touches)) for name in resources[:RESOURCES_MAX]]
     undo = view.get("undo")
     return Replay(
-        sentence(ticket),
+        sentence(ticket, policy),
+        change,
         tuple(_tripped(tx, ticket)),
-        _change(view, args, frozenset(word.where for word in words)),
+        _change(view if change is None else {}, args, frozenset(word.where for word in words)),
         tuple(chain for chain in chains if chain.steps or chain.kind == "run"),
         max(len(resources) - RESOURCES_MAX, 0),
-        tuple(islice(_past(tx, ticket), PAST_MAX)),
+        tuple(islice(_past(tx, ticket, policy), PAST_MAX)),
         standings(tx, ticket, policy),
         words[:WORDS_MAX],
         max(len(words) - WORDS_MAX, 0),
@@ -283,7 +289,7 @@ def replay(tx: Transaction, ticket: Ticket, policy: Policy) -> Replay:
 
 def _writes(view: Mapping[str, Json]) -> bool:
     """Return whether the plan does anything but read; one whose effects are not known does."""
-    verbs = [_text(effect.get("verb")) for effect in _list(view.get("effects")) if isinstance(effect, dict)]
+    verbs = [text(effect.get("verb")) for effect in listed(view.get("effects")) if isinstance(effect, dict)]
     return not verbs or any(verb != Verb.READ.value for verb in verbs)
 
 
@@ -294,56 +300,16 @@ def state_of(ticket: Ticket, now_us: int) -> TicketState:
     return TicketState.EXPIRED if pending or approved else ticket.state
 
 
-# --- the sentence -----------------------------------------------------------------------------------------------------
-
-
-def sentence(ticket: Ticket) -> str:
-    """Return what the agent wants, as one sentence of ours, safe to print.
-
-    It is made from the plan alone; a name that could pass for part of the sentence stands in quotes.
-    """
-    effects = [effect for effect in _list(ticket.view.get("effects")) if isinstance(effect, dict)]
-    wants = [_wish(effect) for effect in effects[:EFFECTS_MAX]]
-    if len(effects) > EFFECTS_MAX:
-        wants.append(f"do {len(effects) - EFFECTS_MAX} more things")
-    what = " and ".join(wants) if wants else "do something that its declaration does not tell"
-    return f"{_name(ticket.agent)} wants to {what} with {_name(ticket.tool)}."
-
-
-def _wish(effect: Mapping[str, Json]) -> str:
-    resource = _text(effect.get("resource"))
-    if not resource:
-        what = "something that its declaration does not name"
-    elif resource.endswith("{?}"):
-        what = f"a new {_name(resource.removesuffix('{?}').rstrip('/') or 'resource')}"
-    else:
-        what = _name(resource)
-    wish = f"{_name(_text(effect.get('verb')))} {what}"
-    if effect.get("to"):
-        wish += f" to {_name(_text(effect['to']))}"
-    if effect.get("amount") is not None:
-        wish += f" (amount {_name(_text(effect['amount']))})"
-    if effect.get("zone"):
-        wish += f" in zone {_name(_text(effect['zone']))}"
-    also = [_name(_text(zone)) for zone in _list(effect.get("stands_in"))]
-    return f"{wish} (what stands in zone {', '.join(also)})" if also else wish
-
-
-def _name(text: str) -> str:
-    shown = safe(text, max_chars=120)
-    return shown if _PLAIN.fullmatch(shown) else f"'{shown}'"
-
-
 # --- rule and change --------------------------------------------------------------------------------------------------
 
 
 def _tripped(tx: Transaction, ticket: Ticket) -> Iterator[Tripped]:
-    for finding in _list(ticket.view.get("findings")):
+    for finding in listed(ticket.view.get("findings")):
         if isinstance(finding, dict):
-            values = tuple((name, _text(value)) for name, value in _mapping(finding.get("values")).items())
+            values = tuple((name, text(value)) for name, value in mapping(finding.get("values")).items())
             if finding.get("rule") == RETRIES_RULE:
                 values += tuple(_failure(tx, ticket))
-            yield Tripped(_text(finding.get("gate")), _text(finding.get("rule")), _text(finding.get("why")), values)
+            yield Tripped(text(finding.get("gate")), text(finding.get("rule")), text(finding.get("why")), values)
 
 
 def _failure(tx: Transaction, ticket: Ticket) -> Iterator[tuple[str, str]]:
@@ -361,23 +327,23 @@ def _failure(tx: Transaction, ticket: Ticket) -> Iterator[tuple[str, str]]:
             " ".join(part for part in (record.status, f"({record.reason})" * bool(record.reason)) if part),
         )
         if record.body.get("why"):
-            yield "it said", _text(record.body["why"])
-        for violation in _list(record.body.get("violations"))[:VIOLATIONS_MAX]:
+            yield "it said", text(record.body["why"])
+        for violation in listed(record.body.get("violations"))[:VIOLATIONS_MAX]:
             if isinstance(violation, dict):
-                place = "/".join(_text(violation.get(name)) for name in ("check", "path") if violation.get(name))
-                yield place or "violation", _text(violation.get("why"))
+                place = "/".join(text(violation.get(name)) for name in ("check", "path") if violation.get(name))
+                yield place or "violation", text(violation.get("why"))
         return
 
 
 def _shown(values: Mapping[str, Json]) -> dict[str, str]:
     """Return every leaf by its path, for reading: what kind of value it is does not show in the path."""
-    return {path.removesuffix("#"): text for path, text in flatten(values).items()}
+    return {path.removesuffix("#"): value for path, value in flatten(values).items()}
 
 
 def _change(view: Mapping[str, Json], args: Mapping[str, Json], quoted: frozenset[str]) -> Change:
     """Lay the before-image beside the arguments, where both speak of the same fields."""
-    before, after = _shown(_mapping(view.get("before"))), _shown(args)
-    verbs = {_text(e.get("verb")) for e in _list(view.get("effects")) if isinstance(e, dict)}
+    before, after = _shown(mapping(view.get("before"))), _shown(args)
+    verbs = {text(e.get("verb")) for e in listed(view.get("effects")) if isinstance(e, dict)}
     if before and Verb.DELETE.value in verbs:
         gone = [FieldChange(path, value, None, True) for path, value in before.items()]
         return Change(True, tuple(gone[:FIELDS_MAX]), max(len(gone) - FIELDS_MAX, 0))
@@ -412,9 +378,9 @@ def _holds_words(path: str, words: frozenset[str]) -> bool:
 
 def _resources(view: Mapping[str, Json]) -> list[str]:
     names: dict[str, None] = {}
-    for effect in _list(view.get("effects")):
+    for effect in listed(view.get("effects")):
         if isinstance(effect, dict):
-            for name in (_text(effect.get("resource")), _text(effect.get("to"))):
+            for name in (text(effect.get("resource")), text(effect.get("to"))):
                 if name and not name.endswith("{?}"):
                     names[name] = None
     return list(names)
@@ -441,12 +407,48 @@ def _run_chain(tx: Transaction, ticket: Ticket) -> Chain:
 
 
 def _attempt_key(record: Record) -> tuple[str, str]:
-    return record.action, _text(record.body.get("attempt"))
+    return record.action, text(record.body.get("attempt"))
 
 
-def _resource_chain(tx: Transaction, resource: str, ticket: Ticket) -> Chain:
-    rows = tx.records(Query(resource=resource, kinds=_LIVED, newest_first=True, limit=READ_MAX))
-    return _chain("resource", resource, [row for row in rows if row.record.run != ticket.run], ticket)
+def _resource_chain(tx: Transaction, resource: str, ticket: Ticket, *, changes: bool) -> Chain:
+    rows = list(tx.records(Query(resource=resource, kinds=_LIVED, newest_first=True, limit=READ_MAX)))
+    found = {row.seq: row for row in rows}
+    if changes:
+        looked = {_attempt_key(row.record) for row in rows if _only_reads(row)}
+        found = {row.seq: row for row in rows if _attempt_key(row.record) not in looked}
+        found |= _touching(tx, resource, ticket.tool)
+    newest_first = sorted(found.values(), key=lambda row: -row.seq)[:READ_MAX]
+    return _chain("resource", resource, [row for row in newest_first if row.record.run != ticket.run], ticket)
+
+
+def _only_reads(row: Stored) -> bool:
+    """Return whether an attempt only looked; every query of a table would stand in its chain otherwise."""
+    effects = objects(row.record.body.get("effects"))
+    return bool(effects) and all(effect.get("verb") == Verb.READ.value for effect in effects)
+
+
+def _touching(tx: Transaction, resource: str, tool: str) -> dict[int, Stored]:
+    """Return the changes of the same place that touched a resource, what it stands in, or what stands in it.
+
+    The journal finds a change by the first of its resources only, and one of many rows by their table.
+    """
+    found: dict[int, Stored] = {}
+    place = tool.rpartition(".")[0]
+    for name in dict.fromkeys((tool, f"{place}.{Act.APPLY}", f"{place}.{Act.UNDO}")):
+        rows = list(tx.records(Query(tool=name, kinds=_LIVED, newest_first=True, limit=READ_MAX)))
+        tried = [row for row in rows if row.record.kind is RecordKind.ATTEMPT]
+        here = {_attempt_key(row.record) for row in tried if _is_about(row.record, resource)}
+        found |= {row.seq: row for row in rows if _attempt_key(row.record) in here}
+    return found
+
+
+def _is_about(record: Record, resource: str) -> bool:
+    for effect in objects(record.body.get("effects")):
+        names = [name for name in (text(effect.get("resource")), text(effect.get("to"))) if name]
+        near = any(f"{name}/".startswith(f"{resource}/") or resource.startswith(f"{name}/") for name in names)
+        if near and effect.get("verb") != Verb.READ.value:
+            return True
+    return False
 
 
 def _chain(kind: str, name: str, newest_first: list[Stored], ticket: Ticket) -> Chain:
@@ -471,7 +473,7 @@ def steps_of(rows: Iterable[Stored], ticket: str = "") -> list[Step]:
             index = open_at.pop(key)
             begun = steps[index]
             steps[index] = replace(
-                begun, status=record.status, reason=record.reason, why=_text(record.body.get("why")),
+                begun, status=record.status, reason=record.reason, why=text(record.body.get("why")),
                 effects=begun.effects or effects_of(record),
             )  # fmt: skip
             continue
@@ -483,9 +485,9 @@ def steps_of(rows: Iterable[Stored], ticket: str = "") -> list[Step]:
 
 def _step(row: Stored, ticket: str) -> Step:
     record, body = row.record, row.record.body
-    held = _text(body.get("ticket"))
-    why = _text(body.get("why")) or " ".join(
-        _text(finding.get("why")) for finding in _list(body.get("findings")) if isinstance(finding, dict)
+    held = text(body.get("ticket"))
+    why = text(body.get("why")) or " ".join(
+        text(finding.get("why")) for finding in listed(body.get("findings")) if isinstance(finding, dict)
     )
     return Step(
         row.at_us,
@@ -506,11 +508,11 @@ def _step(row: Stored, ticket: str) -> Step:
 def effects_of(record: Record) -> tuple[str, ...]:
     """Return what a row says the action does, `verb resource` each; raw."""
     found = []
-    for effect in _list(record.body.get("effects"))[:EFFECTS_MAX]:
+    for effect in listed(record.body.get("effects"))[:EFFECTS_MAX]:
         if isinstance(effect, dict):
-            words = [_text(effect.get("verb")), _text(effect.get("resource"))]
-            words += ["to", _text(effect["to"])] if effect.get("to") else []
-            words += [f"({_text(effect['zone'])})"] if effect.get("zone") else []
+            words = [text(effect.get("verb")), text(effect.get("resource"))]
+            words += ["to", text(effect["to"])] if effect.get("to") else []
+            words += [f"({text(effect['zone'])})"] if effect.get("zone") else []
             found.append(" ".join(word for word in words if word))
     return tuple(found) or ((record.resource,) if record.resource else ())
 
@@ -518,14 +520,19 @@ def effects_of(record: Record) -> tuple[str, ...]:
 # --- people -----------------------------------------------------------------------------------------------------------
 
 
-def _past(tx: Transaction, ticket: Ticket) -> Iterator[Past]:
-    """Yield decided tickets of the same agent and tool, newest first."""
+def _past(tx: Transaction, ticket: Ticket, policy: Policy) -> list[Past]:
+    """Return decided tickets of the same agent and tool, newest first; of changes, those of the same tables first."""
+    places = {touch.place for touch in touched(ticket, policy)}
+    found: list[tuple[bool, Past]] = []
     for other in tx.tickets():
         if other.id == ticket.id or not other.by or other.agent != ticket.agent or other.tool != ticket.tool:
             continue
-        resource = _text(other.view.get("resource"))
+        resource = text(other.view.get("resource"))
         approved = other.state is not TicketState.DENIED
-        yield Past(other.id, approved, other.by, other.note, other.decided_us, resource)
+        what = wish(other, policy) if (touches := touched(other, policy)) else ""
+        elsewhere = places.isdisjoint(touch.place for touch in touches)
+        found.append((elsewhere, Past(other.id, approved, other.by, other.note, other.decided_us, resource, what)))
+    return [past for _, past in sorted(found, key=lambda one: one[0])]
 
 
 def standings(tx: Transaction, ticket: Ticket, policy: Policy) -> tuple[Standing, ...]:
@@ -558,6 +565,13 @@ def genuine(tx: Transaction, ticket: Ticket) -> bool:
 # --- the agent's own words --------------------------------------------------------------------------------------------
 
 
+def _said(view: Mapping[str, Json], args: Mapping[str, Json]) -> Iterator[Words]:
+    """Yield what the agent wrote about a change: its goal and its statement; the rest of the arguments is ours."""
+    for where, value in (("goal", view.get("goal")), ("args.statement", args.get("statement"))):
+        if isinstance(value, str) and value:
+            yield Words(where, value)
+
+
 def _words(view: Mapping[str, Json], args: Mapping[str, Json]) -> Iterator[Words]:
     goal = view.get("goal")
     if isinstance(goal, str) and goal:
@@ -578,23 +592,6 @@ def _texts(value: Json | Mapping[str, Json], path: str) -> Iterator[tuple[str, s
             yield from _texts(item, f"{path}[{index}]")
 
 
-def _is_prose(text: str) -> bool:
+def _is_prose(said: str) -> bool:
     """Return whether a text says something, rather than naming something."""
-    return len(text) > 60 or "\n" in text or len(text.split()) >= 3
-
-
-# --- JSON -------------------------------------------------------------------------------------------------------------
-
-
-def _mapping(value: Json) -> Mapping[str, Json]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Json) -> list[Json]:
-    return value if isinstance(value, list) else []
-
-
-def _text(value: Json) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else canonical(value).decode()
+    return len(said) > 60 or "\n" in said or len(said.split()) >= 3

@@ -60,6 +60,7 @@ class MemoryStore:
         self.given: dict[str, Grant] = {}
         self.people: dict[str, Reviewer] = {}
         self.shapes: dict[str, str] = {}
+        self.kept: dict[tuple[str, int], tuple[bytes, int]] = {}
 
     @property
     def url(self) -> str:
@@ -437,6 +438,28 @@ class MemoryTransaction:
     def put_shape(self, tool: str, state: str) -> None:
         """Write what was learned."""
         self._put(self._store.shapes, tool, state)
+
+    def put_piece(self, key: str, number: int, body: bytes, until_us: int) -> None:
+        """Keep one piece."""
+        kept = self._store.kept
+        if number == 0:
+            for old in [one for one, (_, end_us) in kept.items() if end_us < self.now_us]:
+                self._drop(kept, old)
+        self._put(kept, (key, number), (body, until_us))
+
+    def pieces(self, key: str) -> tuple[int, ...]:
+        """Return the numbers of the pieces."""
+        return tuple(sorted(number for name, number in self._store.kept if name == key))
+
+    def piece(self, key: str, number: int) -> bytes | None:
+        """Return one piece."""
+        found = self._store.kept.get((key, number))
+        return None if found is None else found[0]
+
+    def drop_pieces(self, key: str) -> None:
+        """Forget all pieces of a key."""
+        for number in self.pieces(key):
+            self._drop(self._store.kept, (key, number))
 
 
 def _wanted(row: Stored, query: Query) -> bool:

@@ -369,6 +369,25 @@ class SqliteTransaction:
         """Write what was learned."""
         self.connection.execute(SQL["put_shape"], (tool, state))
 
+    def put_piece(self, key: str, number: int, body: bytes, until_us: int) -> None:
+        """Keep one piece."""
+        if number == 0:
+            self.connection.execute(SQL["prune_pieces"], (self.now_us,))
+        self.connection.execute(SQL["put_piece"], (key, number, until_us, body))
+
+    def pieces(self, key: str) -> tuple[int, ...]:
+        """Return the numbers of the pieces."""
+        return tuple(int(row[0]) for row in self.connection.execute(SQL["pieces"], (key,)))
+
+    def piece(self, key: str, number: int) -> bytes | None:
+        """Return one piece."""
+        row = self.connection.execute(SQL["piece"], (key, number)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def drop_pieces(self, key: str) -> None:
+        """Forget all pieces of a key."""
+        self.connection.execute(SQL["drop_pieces"], (key,))
+
 
 def after(prefix: str) -> str:
     """Return the first text that is greater than every text that starts with `prefix`."""

@@ -347,6 +347,25 @@ def keeps_shapes(store: Store) -> None:
     assert store.read(lambda tx: tx.shape("tool")) == '{"v":2}'
 
 
+def keeps_pieces(store: Store) -> None:
+    """What is kept in pieces comes back byte for byte, until its time is over."""
+    hour_us = 3_600_000_000
+    assert store.read(lambda tx: tx.pieces("plan/a")) == ()
+    assert store.read(lambda tx: tx.piece("plan/a", 0)) is None
+    big = bytes(range(256)) * 4096
+    for number, body in enumerate((b"head", big, b"")):
+        store.transact(lambda tx, n=number, b=body: tx.put_piece("plan/a", n, b, tx.now_us + hour_us))  # type: ignore[misc]
+    store.transact(lambda tx: tx.put_piece("plan/b", 0, b"other", tx.now_us - 1))
+    assert store.read(lambda tx: tx.pieces("plan/a")) == (0, 1, 2)
+    assert store.read(lambda tx: tx.piece("plan/a", 1)) == big
+    assert store.read(lambda tx: tx.piece("plan/a", 2)) == b""
+    store.transact(lambda tx: tx.put_piece("plan/a", 0, b"again", tx.now_us + hour_us))
+    assert store.read(lambda tx: tx.piece("plan/a", 0)) == b"again"
+    assert store.read(lambda tx: tx.pieces("plan/b")) == ()  # swept: its time was over
+    store.transact(lambda tx: tx.drop_pieces("plan/a"))
+    assert store.read(lambda tx: tx.pieces("plan/a")) == ()
+
+
 def never_goes_back_in_time(store: Store) -> None:
     """The clock of later steps is never earlier."""
     times = [store.transact(lambda tx: tx.now_us) for _ in range(50)]
@@ -389,6 +408,7 @@ CASES: tuple[Callable[[Store], None], ...] = (
     keeps_tickets,
     keeps_grants_and_reviewers,
     keeps_shapes,
+    keeps_pieces,
     never_goes_back_in_time,
     refuses_after_closing,
     *REMEMBERING,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from handrail.data.resources import file_change
 from handrail.data.resources.file_change import (
     CreateFile,
     DeleteFile,
@@ -70,3 +71,22 @@ def test_what_takes_it_back(tmp_path):
     assert back("move", Touched("a", V1, ABSENT), Touched("b", ABSENT, V1)) == MoveFile("b", "a")
     with pytest.raises(CannotDo, match="how to take it back"):
         back("delete", Touched("a", V1, ABSENT), kept={})
+
+
+@pytest.mark.parametrize("owner", [None, (7, 8)])
+def test_a_change_comes_back_from_its_description(owner):
+    """With its content; any other content or form is refused."""
+    for change in (
+        WriteFile("a", b"x"), CreateFile("a", b"x", 0o600, owner), DeleteFile("a"), MoveFile("a", "b"),
+    ):  # fmt: skip
+        about = file_change.described(change)
+        assert file_change.of_described(about, file_change.content(change)) == change
+    for about, content in [
+        ({"operation": "write", "ids": ["a"], "content": "0" * 64}, b"x"),
+        ({"operation": "write", "ids": ["a"]}, b"x"),
+        ({"operation": "move", "ids": ["a"]}, b""),
+        ({**file_change.described(CreateFile("a", b"x")), "owner": ["root", 0]}, b"x"),
+        (None, b""),
+    ]:
+        with pytest.raises(ValueError, match="change"):
+            file_change.of_described(about, content)

@@ -531,3 +531,37 @@ def _play(folder, steps):
             world[path] = None
             (root / path).unlink()
         assert tree(root) == {name: value for name, value in world.items() if value is not None}
+
+
+@pytest.mark.parametrize(("change", "after"), CHANGES, ids=NAMES)
+def test_an_undo_is_previewed(files, root, change, after):
+    """It shows what comes back, does nothing, and says when somebody wrote since."""
+    receipt = make(files, change)
+    preview = files.preview_undo(receipt)
+    assert tree(root) == after
+    shown = after | {one.id: one.after for one in preview.pictures}
+    assert {id: content for id, content in shown.items() if content is not None} == {"a": b"old"}
+    assert preview.versions == {one.id: one.after for one in receipt.touched}
+    assert files.undo_precondition(receipt) is Precondition.CHECK_THEN_ACT
+    (root / receipt.touched[-1].id).write_bytes(b"theirs")
+    assert isinstance(files.preview_undo(receipt), Conflict)
+
+
+def test_the_ledger_is_asked_without_a_look_at_the_files(files, root, tmp_path, monkeypatch):
+    """What was begun, applied, undone; a damaged record is refused, and one of another root."""
+    assert files.recorded("k") is None
+    assert isinstance(files.recorded("no key"), Refused)
+    receipt = make(files, WriteFile("a", b"new"))
+    assert files.where == str(root)
+    (tmp_path / "else").mkdir()
+    assert isinstance(Files(tmp_path / "else", tmp_path / "ours").recorded("k"), Refused)
+    with monkeypatch.context() as patch:
+        patch.setattr(Files, "_perform", lambda *args: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            files.undo(receipt)
+    assert files.recorded("k").state == "undoing"
+    assert files.preview_undo(receipt).pictures == (), "what there is to see may be half of it"
+    files.undo(receipt)
+    assert (files.recorded("k").state, files.recorded("k").receipt) == ("undone", receipt)
+    shutil.rmtree(root)
+    assert files.recorded("k").state == "undone"

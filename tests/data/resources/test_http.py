@@ -441,3 +441,33 @@ def test_writers_at_once_never_lose_a_count(server, tmp_path):
         thread.join()
     assert set(made) <= {Receipt, Stale}
     assert server.docs["n"] == {"n": made.count(Receipt)}
+
+
+@each_change
+def test_an_undo_is_previewed(adapter, lax, server, change, after):
+    """It shows what comes back, writes nothing, and says when somebody wrote since."""
+    receipt = make(adapter, change)
+    preview = adapter.preview_undo(receipt)
+    (picture,) = preview.pictures
+    assert (picture.before, picture.after) == (after.get(change.id), None if change.id == "lead/2" else OLD)
+    assert preview.precondition is adapter.undo_precondition(receipt) is Precondition.ATOMIC
+    assert lax.undo_precondition(receipt) is Precondition.CHECK_THEN_ACT
+    assert len(server.writes()) == 1
+    server.docs[change.id] = {"theirs": True}
+    assert isinstance(adapter.preview_undo(receipt), Conflict)
+
+
+def test_the_ledger_is_asked_without_the_server(adapter, server):
+    """What was applied, what is not a key; an undo in the middle has nothing to see."""
+    assert adapter.recorded("k") is None
+    assert isinstance(adapter.recorded("no key"), Refused)
+    receipt = make(adapter, PUT)
+    seen = len(server.seen)
+    assert (adapter.recorded("k").state, adapter.recorded("k").receipt) == ("applied", receipt)
+    assert (len(server.seen), adapter.where) == (seen, server.base)
+    server.script, server.reads = ["drop before"], ["drop"] * 3
+    server.reads.insert(
+        0, (200, b'{"name":"Bob"}', {"Content_Type": "application/json", "ETag": server.etag("lead/1")})
+    )
+    assert isinstance(adapter.undo(receipt), InDoubt)
+    assert adapter.preview_undo(receipt).pictures == ()

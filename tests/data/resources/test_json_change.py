@@ -2,6 +2,7 @@
 
 import pytest
 
+from handrail.data.resources import json_change
 from handrail.data.resources.json_change import (
     CreateJson,
     DeleteJson,
@@ -56,3 +57,17 @@ def test_what_cannot_be_done():
     ):
         with pytest.raises(CannotDo):
             result(change, before)
+
+
+def test_a_change_comes_back_from_its_name():
+    """With what it sends; any other content or form is refused."""
+    for change in (PutJson("a", [1.5, None]), PatchJson("a", {"x": None}), CreateJson("a", "ü"), DeleteJson("a")):
+        assert json_change.of_named(json_change.named(change), json_change.content(change)) == change
+    for about, content in [
+        ({"operation": "put", "ids": ["a"], "content": "0" * 64}, b"1"),
+        ({"operation": "put", "ids": ["a"]}, b"1"),
+        ({"operation": "delete", "ids": ["a", "b"]}, b""),
+        (None, b""),
+    ]:
+        with pytest.raises(ValueError, match="change"):
+            json_change.of_named(about, content)

@@ -103,10 +103,53 @@ def test_forged_plans_are_refused(shop):
     assert shop.rows("SELECT count(*) FROM lead WHERE id = 5") == [(1,)]
 
 
+def test_an_undo_cannot_be_bound_to_a_later_version(shop):
+    """Whoever writes today's fingerprint, or another key, into an undo is refused: the history says what was left."""
+    db = shop.guarded()
+    done = [db.apply(db.insert("lead", [{"id": 7}])), db.apply(db.update("lead", [5], {"status": "new"}))]
+    undos = [db.undo(one.change) for one in done]
+    later = [db.apply(db.update("lead", [key], {"score": 99})) for key in (7, 5)]
+    before = shop.all()
+    for undo, now in zip(undos, later, strict=True):
+        mark = shop.rows(f"SELECT after_fp FROM handrail_row WHERE change_id = {int(now.change[:15], 16)}")[0][0]
+        row = undo.parts[0].rows[0]._replace(version=mark)
+        forged = dataclasses.replace(undo, parts=(dataclasses.replace(undo.parts[0], rows=(row,)),))
+        with pytest.raises(ChangeRefused, match="not what the history says"):
+            db.apply(forged)
+    gone = db.undo(db.apply(db.delete("lead", [6])).change)
+    other = db.delete("lead", [5]).parts[0].rows[0].key
+    row = gone.parts[0].rows[0]._replace(key=other)
+    with pytest.raises(ChangeRefused, match="not what the history says"):
+        db.apply(dataclasses.replace(gone, parts=(dataclasses.replace(gone.parts[0], rows=(row,)),)))
+    db.apply(gone)
+    assert shop.all() == before
+
+
 def shop_fingerprint(shop, db):
     """Return the content fingerprint of the row 5, which any undo of a change to it would name."""
     done = db.apply(db.update("lead", [5], {"score": 50}))
     return shop.rows(f"SELECT after_fp FROM handrail_row WHERE change_id = {int(done.change[:15], 16)}")[0][0]
+
+
+@pytest.mark.parametrize("kind", ["update", "delete", "insert", "undo"])
+def test_one_row_takes_few_statements_and_one_commit(shop, kind):
+    """Settings, the beginning and the end of the transaction included."""
+    db = shop.guarded()
+    db.apply(db.update("line", [(11, 1)], {"sku": "the first time a connection is used"}))
+    plan = {
+        "update": lambda: db.update("lead", [1], {"status": "new"}),
+        "delete": lambda: db.delete("lead", [5]),
+        "insert": lambda: db.insert("lead", [{"id": 7}]),
+        "undo": lambda: db.undo(db.apply(db.update("lead", [1], {"status": "new"})).change),
+    }[kind]()
+    said = []
+    sa.event.listen(shop.engine, "before_cursor_execute", lambda *found: said.append(found[2]))
+    if shop.dialect == "postgres":
+        sa.event.listen(shop.engine, "begin", lambda _: said.append("BEGIN"))
+        sa.event.listen(shop.engine, "commit", lambda _: said.append("COMMIT"))
+    db.apply(plan)
+    assert len(said) <= 8 + 2 * (kind == "undo"), said
+    assert said.count("COMMIT") == 1
 
 
 @pytest.mark.parametrize("kind", ["update", "delete", "insert", "undo"])

@@ -4,8 +4,9 @@ import datetime as dt
 
 import pytest
 import sqlalchemy as sa
+from tests.data.rows.real import TABLES
 
-from handrail.data.rows import ChangeRefused, ddl, install, prune
+from handrail.data.rows import ChangeRefused, Table, ddl, install, prune
 from handrail.data.rows.history import change_id
 
 
@@ -54,3 +55,56 @@ def test_images_hold_the_old_values(shop):
     done = shop.guarded().apply(shop.guarded().update("lead", [1], {"status": "new"}))
     row = shop.rows(f"SELECT key, before, after FROM handrail_row WHERE change_id = {change_id(done.change)}")[0]
     assert row == (("[1]", '["error"]', '["new"]') if shop.dialect == "sqlite" else (["1"], ["error"], ["new"]))  # fmt: skip
+
+
+def test_a_receipt_names_the_rows_that_were_inserted(shop):
+    """By table, at most 20 of each; the same when it is read again, also once the old rows are pruned."""
+    identity = "INTEGER PRIMARY KEY" if shop.dialect == "sqlite" else "integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY"
+    shop.run(f"CREATE TABLE auto (id {identity}, n integer)")
+    db = shop.guarded({"auto": Table(write={"n"}, insert=True), **TABLES})
+    cell = (lambda key: key) if shop.dialect == "sqlite" else str
+    plan = db.insert("auto", [{"n": n} for n in range(30)])
+    done = db.apply(plan)
+    assert done.keys == {f"{shop.prefix}auto": tuple((cell(n),) for n in range(1, 21))}
+    assert db.receipt(done.change) == done
+    assert db.apply(plan).keys == done.keys
+    line = db.apply(db.insert("line", [{"orders_id": 12, "n": 9, "sku": "x"}]))
+    assert line.keys == {f"{shop.prefix}line": ((cell(12), cell(9)),)}
+    assert db.apply(db.update("lead", [1], {"score": 1})).keys == {}
+    gone = db.apply(db.delete("lead", [1]))
+    assert gone.keys == {}
+    back = db.apply(db.undo(gone.change)).keys
+    assert {name: len(keys) for name, keys in back.items()} == {
+        f"{shop.prefix}lead": 1,
+        f"{shop.prefix}line": 3,
+        f"{shop.prefix}orders": 2,
+    }
+    with shop.engine.begin() as connection:
+        prune(connection, dt.datetime(9000, 1, 1, tzinfo=dt.UTC))
+    assert db.receipt(done.change) == done
+
+
+def test_changes_are_listed_newest_first_with_what_undid_them(shop):
+    """The last undo, where a change was undone, done again and undone again."""
+    now = [1000.0]
+    db = shop.guarded(clock=lambda: now[0])
+    assert db.changes() == ()
+
+    def apply(plan):
+        now[0] += 1
+        return db.apply(plan)
+
+    first, second = apply(db.update("lead", [1], {"score": 1})), apply(db.insert("lead", [{"id": 7}]))
+    assert db.undone(first.change) == db.undone("0" * 64) == ""
+    undo = apply(db.undo(first.change))
+    assert db.undone(first.change) == undo.change
+    redo = apply(db.undo(undo.change))
+    assert (db.undone(undo.change), db.undone(first.change)) == (redo.change, "")
+    again = apply(db.undo(first.change))
+    assert db.undone(first.change) == again.change
+    assert db.changes() == (again, redo, undo, second, first)
+    assert db.changes(limit=2) == (again, redo)
+    shop.run("DROP TABLE handrail_meta")
+    for ask in (db.changes, lambda: db.undone(first.change)):
+        with pytest.raises(ChangeRefused, match="no history tables"):
+            ask()

@@ -23,6 +23,44 @@ def test_warnings(shop):
     assert db.apply(empty).rows == 0
 
 
+def test_keys_that_are_said_twice_or_badly(shop):
+    """Each row once; a key has as many values as it has columns."""
+    db = shop.guarded()
+    plan = db.update("lead", [2, 1, 2], {"score": 1})
+    assert (plan.rows, plan.preview.warnings) == (2, ())
+    refused(lambda: db.update("lead", [(1, 2)], {"score": 1}), "has the columns id. Give a value for each")
+    refused(lambda: db.update("line", [11], {"sku": "x"}), "has the columns orders_id, n")
+
+
+def test_hidden_columns_are_not_shown_and_yet_written(shop):
+    """Not in samples, not in a breakdown, not in an undo; the plan holds the real values, and so does the history."""
+    tables = {"lead": Table(write={"status", "score"}, delete=True, insert=True, hide={"status", "price"})}
+    db, start = shop.guarded(tables), shop.all()
+    plan = db.plan(shop.change("UPDATE lead SET status = 'secret' WHERE status LIKE 'e%' AND score < 35"))
+    assert plan.preview.breakdown["status"] == (("[redacted]", 2), ("[redacted]", 1))
+    assert [value for value, _ in plan.preview.breakdown["score"]] != ["[redacted]"] * 3
+    sample = plan.preview.samples[0]
+    assert (sample.before["status"], sample.after["status"], sample.after["price"]) == ("[redacted]",) * 3
+    assert "[redacted]" not in (sample.before["score"], sample.before["id"])
+    assert "secret" not in str(plan.preview)
+    assert plan.parts[0].rows[0].values == ("secret",)
+    done = db.apply(plan)
+    assert shop.rows("SELECT count(*) FROM lead WHERE status = 'secret'") == [(3,)]
+    undo = db.undo(done.change)
+    assert undo.preview.samples[0].before == undo.preview.samples[0].after == {"status": "[redacted]"}
+    db.apply(undo)
+    new = db.insert("lead", [{"id": 7, "status": "secret"}])
+    assert "secret" not in str(new.preview)
+    assert "secret" not in str(db.undo(db.apply(new).change).preview)
+    gone = db.apply(db.delete("lead", [7]))
+    back = db.undo(gone.change)
+    assert back.preview.samples[0].after["status"] == "[redacted]"
+    assert shop.all() == start
+    for hide in ({"password"}, {"id"}):
+        wrong = shop.guarded({"lead": Table(write={"score"}, hide=hide)})
+        refused(lambda wrong=wrong: wrong.update("lead", [1], {"score": 1}), "is no column of .* that can be hidden")
+
+
 def test_expressions_are_evaluated_while_planning(shop):
     """The plan holds literal values, one row each; what an expression cannot do refuses the plan."""
     db = shop.guarded()

@@ -1,9 +1,12 @@
 """What is PostgreSQL's own: which tables are refused, schemas, names with per cent signs, values as text."""
 
-import pytest
+import dataclasses
 
-from handrail.data.rows import ChangeRefused, Table
-from handrail.data.rows.postgres import text
+import pytest
+import sqlalchemy as sa
+
+from handrail.data.rows import ChangeRefused, StaleRows, Table
+from handrail.data.rows.postgres import array, text
 from handrail.data.rows.shape import ShapeColumn
 
 
@@ -56,3 +59,65 @@ def test_the_row_version_is_that_of_the_database(postgres):
     postgres.run("UPDATE lead SET score = score WHERE id = 1")
     with pytest.raises(ChangeRefused, match="no longer as planned: 1"):
         db.apply(plan)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [],
+        ["a"],
+        ["a\\b", "c"],
+        ["a", "b c"],
+        ["NULL", None, ""],
+        ['"', "a"],
+        ['","', "\\", "{}"],
+        ["ü\n\t'", " "],
+        ['a","b'],
+    ],
+)
+def test_texts_as_an_array(postgres, texts):
+    """What the server reads is what was meant."""
+    with postgres.engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT CAST(%s AS text[])", (array(texts),)).scalar() == texts
+
+
+@pytest.mark.parametrize("sql", ["ALTER TABLE lead ADD COLUMN x text DEFAULT 'y'", "trigger"])
+def test_a_table_that_changes_while_we_apply_is_noticed(postgres, sql):
+    """After it was looked at and before the first row is written: what was written is rolled back."""
+    from tests.data.rows.test_applying import TRIGGER
+
+    db = postgres.guarded()
+    plan = db.update("lead", [1], {"score": 77})
+    others = sa.create_engine(postgres.url)
+
+    def slip_in(_connection, _cursor, statement, *_):
+        if "UPDATE" in statement:
+            with others.begin() as other:
+                for one in TRIGGER["postgres"] if sql == "trigger" else [sql]:
+                    other.exec_driver_sql(one)
+
+    sa.event.listen(postgres.engine, "before_cursor_execute", slip_in)
+    with pytest.raises(StaleRows, match="no longer as it was"):
+        db.apply(plan)
+    sa.event.remove(postgres.engine, "before_cursor_execute", slip_in)
+    others.dispose()
+    assert postgres.rows("SELECT score FROM lead WHERE id = 1") == [(10,)]
+    assert postgres.rows("SELECT count(*) FROM audit") == [(0,)]
+    assert postgres.kept() == (0, 0)
+
+
+def test_a_plan_with_values_of_another_database_is_refused(postgres):
+    """Every cell is a text."""
+    db = postgres.guarded()
+    plan = db.update("lead", [1, 2], {"score": 1})
+    rows = tuple(row._replace(values=(1,)) for row in plan.parts[0].rows)
+    with pytest.raises(ChangeRefused, match="no text of PostgreSQL"):
+        db.apply(dataclasses.replace(plan, parts=(dataclasses.replace(plan.parts[0], rows=rows),)))
+
+
+def test_keys_that_are_arrays(postgres):
+    """Whose type has no array of its own."""
+    postgres.run("CREATE TABLE a (k integer[] PRIMARY KEY, x integer)", "INSERT INTO a VALUES ('{1,2}', 1), ('{3}', 2)")
+    db = postgres.guarded({"a": Table(write={"x"})})
+    db.apply(db.update("a", [[1, 2], "{3}"], {"x": 7}))
+    assert postgres.rows("SELECT count(*) FROM a WHERE x = 7") == [(2,)]

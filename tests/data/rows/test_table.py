@@ -1,28 +1,18 @@
-"""Declared limits that make no sense are refused at once."""
+"""The limits of a table, from where rows are changed."""
 
-import pytest
+import subprocess
+import sys
 
+from handrail.data import table
 from handrail.data.rows import Table
-from handrail.errors import ConfigurationError
 
 
-@pytest.mark.parametrize(
-    ("options", "text"),
-    [
-        ({"write": "status"}, "are a set"),
-        ({"rows_max": 0}, "1 or more"),
-        ({"rows_free": -1}, "1 or more"),
-        ({"also": {"audit": 0}}, "Leave out"),
-        ({"write": {"rev"}, "version": "rev"}, "Take it out"),
-    ],
-)
-def test_limits_that_make_no_sense(options, text):
-    """Each says what to do."""
-    with pytest.raises(ConfigurationError, match=text):
-        Table(**options)
+def test_it_is_the_one_table():
+    """One word, one concept."""
+    assert Table is table.Table
 
 
-def test_nothing_is_allowed_by_default():
-    """Fail closed."""
-    table = Table()
-    assert (set(table.write), table.insert, table.delete, table.rows_free) == (set(), False, False, 0)
+def test_naming_limits_loads_no_database():
+    """A program may declare its tables before it needs anything else."""
+    code = "import sys, handrail.data.table; assert not {'sqlalchemy', 'sqlglot', 'psycopg'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

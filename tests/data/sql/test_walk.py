@@ -82,7 +82,7 @@ def test_tables_of_the_system_of_postgres(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["sqlite_master", "SQLITE_schema", "temp.lead", "other.lead", "pragma_table_info", *BUILT_IN]
+    "name", ["sqlite_master", "SQLITE_schema", "temp.lead", "other.lead", "pragma_table_info", *sorted(BUILT_IN)]
 )
 def test_tables_of_the_system_of_sqlite(name):
     """Nor those that nobody made."""

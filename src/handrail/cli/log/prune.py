@@ -87,7 +87,7 @@ def _confirm(before: str) -> None:
         raise UsageError("Nothing was removed.")
 
 
-def moment_before(said: str, now_us: int) -> int:
+def moment_before(said: str, now_us: int, option: str = "--before") -> int:
     """Return the moment that an age or a date names, microseconds since the epoch.
 
     Raises:
@@ -105,8 +105,8 @@ def moment_before(said: str, now_us: int) -> int:
         at = at if at.tzinfo else at.replace(tzinfo=dt.UTC)
         moment_us = int(at.timestamp() * 1_000_000)
     except (ValueError, OverflowError):
-        message = f"--before '{safe(said)}' is neither an age (90d, 12h, 2w) nor a date (2026-03-01)."
+        message = f"{option} '{safe(said)}' is neither an age (90d, 12h, 2w) nor a date (2026-03-01)."
         raise UsageError(message) from None
     if moment_us > now_us:
-        raise UsageError(f"--before '{safe(said)}' lies in the future. Everything would be removed.")
+        raise UsageError(f"{option} '{safe(said)}' lies in the future. Everything would be removed.")
     return max(moment_us, 0)

@@ -36,10 +36,12 @@ def approve(
     from handrail.cli.forms import grant_form, pattern_of, ticket_form
     from handrail.cli.output import emit, line, moment, say, span
     from handrail.cli.people import ask_secret, enrolled, grantable, may_decide, reviewer_named
+    from handrail.cli.review.planned import essence
     from handrail.cli.session import opened
     from handrail.core.text import safe
     from handrail.review import decide
-    from handrail.review.replay import sentence
+    from handrail.review.planned import planned
+    from handrail.review.sentence import sentence
 
     wanted = _remember(uses, hours, pattern, remember=remember)
     with opened(ctx) as session:
@@ -51,16 +53,20 @@ def approve(
         if wanted is not None:
             grantable(asked, wanted)
         if not secret_stdin:
-            say(f"{asked.id}: {sentence(asked)}")
+            say(f"{asked.id}: {sentence(asked, policy)}")
+            if change := planned(asked, policy):
+                for told in essence(change, store.read(lambda tx: tx.now_us)):
+                    say(f"  {told}")
+                say(f"  The rows themselves: handrail review show {asked.id}")
         secret = ask_secret(f"Secret of {safe(name)}, to approve {asked.id}: ", stdin=secret_stdin)
         done = decide.approve(store, policy, asked.id, reviewer=name, secret=secret, note=note, remember=wanted)
         now_us, grants = store.read(lambda tx: (tx.now_us, tx.grants(done.agent, done.tool)))
     granted = next((grant for grant in grants if grant.by == done.by), None) if wanted else None
     if session.json:
         form = ticket_form(done, done.state)
-        emit(form | {"sentence": sentence(done), "grant": grant_form(granted, live=True) if granted else None})
+        emit(form | {"sentence": sentence(done, policy), "grant": grant_form(granted, live=True) if granted else None})
         return
-    line(f"Approved {done.id}: {sentence(done)}")
+    line(f"Approved {done.id}: {sentence(done, policy)}")
     line(
         f"It may run once, exactly as planned, until {moment(done.valid_until_us)} UTC "
         f"({span(done.valid_until_us - now_us)}). Nothing has run yet: the agent must make the same call again."

@@ -23,7 +23,7 @@ def deny(
     from handrail.cli.session import opened
     from handrail.core.text import safe
     from handrail.review import decide
-    from handrail.review.replay import sentence
+    from handrail.review.sentence import sentence
 
     with opened(ctx) as session:
         store, policy = session.store, session.policy
@@ -32,11 +32,11 @@ def deny(
         store.read(lambda tx: may_decide(tx, asked, policy, name))
         enrolled(store, policy, name)
         if not secret_stdin:
-            say(f"{asked.id}: {sentence(asked)}")
+            say(f"{asked.id}: {sentence(asked, policy)}")
         secret = ask_secret(f"Secret of {safe(name)}, to deny {asked.id}: ", stdin=secret_stdin)
         done = decide.deny(store, policy, asked.id, reviewer=name, secret=secret, note=note)
     if session.json:
-        emit(ticket_form(done, done.state) | {"sentence": sentence(done)})
+        emit(ticket_form(done, done.state) | {"sentence": sentence(done, policy)})
         return
-    line(f"Denied {done.id}: {sentence(done)}")
+    line(f"Denied {done.id}: {sentence(done, policy)}")
     line("It was not done. From now on any write of this agent to what it concerns asks a person.")

@@ -16,16 +16,19 @@ def list_tickets(
     from handrail.cli.output import Column, cell, emit, plain, say, span, table
     from handrail.cli.session import opened
     from handrail.core.ticket import TicketState
-    from handrail.review.replay import sentence, state_of
+    from handrail.review.replay import state_of
+    from handrail.review.sentence import sentence
 
     with opened(ctx) as session:
+        policy = session.policy
         states = () if every else (TicketState.PENDING,)
         now_us, tickets = session.store.read(lambda tx: (tx.now_us, tx.tickets(states=states)))
     told = [(ticket, state_of(ticket, now_us)) for ticket in tickets]
     if not every:
         told = [(ticket, state) for ticket, state in told if state is TicketState.PENDING]
     if session.json:
-        emit({"tickets": [ticket_form(ticket, state) | {"sentence": sentence(ticket)} for ticket, state in told]})
+        forms = [ticket_form(ticket, state) | {"sentence": sentence(ticket, policy)} for ticket, state in told]
+        emit({"tickets": [*forms]})
         return
     if not told:
         say("No ticket yet." if every else "Nothing waits for a person.")
@@ -34,7 +37,12 @@ def list_tickets(
     for ticket, state in told:
         left = f"{span(ticket.pending_until_us - now_us)} left" if state is TicketState.PENDING else state.value
         row = [plain(ticket.id, "bold"), plain(f"{span(now_us - ticket.asked_us)} ago"), plain(left)]
-        row += [plain(sentence(ticket)), cell(", ".join(ticket.rules)), cell(ticket.run, max_chars=40), cell(ticket.by)]
+        row += [
+            plain(sentence(ticket, policy)),
+            cell(", ".join(ticket.rules)),
+            cell(ticket.run, max_chars=40),
+            cell(ticket.by),
+        ]
         rows.append(row)
     columns = [
         Column("ticket", whole=True),

@@ -26,6 +26,7 @@ def show(
 ) -> None:
     """Show what an agent wants, why it asks, and what led to it."""
     from handrail.cli.forms import replay_form
+    from handrail.cli.review.planned import show_planned
     from handrail.cli.session import opened
     from handrail.review.decide import find
     from handrail.review.replay import replay
@@ -38,8 +39,13 @@ def show(
     if not told.genuine:
         say(f"WARNING: ticket {told.ticket.id} is not what was asked: somebody changed the store. Do not trust it.")
     line(told.sentence)
-    _tripped(told)
-    _change(told)
+    if told.planned is None:
+        _tripped(told)
+        _change(told)
+    else:
+        _heading("What would change")
+        show_planned(told.planned, told.now_us)
+        _tripped(told)
     for chain in told.chains:
         _chain(chain, told)
     if told.resources_hidden:
@@ -113,7 +119,7 @@ def _chain(chain: Chain, told: Replay) -> None:
     if chain.kind == "run":
         _heading(f"What this run did before (run {safe(chain.name)})")
     else:
-        _heading(f"What other runs did to {safe(chain.name)}")
+        _heading(f"What other runs {'changed in' if told.planned else 'did to'} {safe(chain.name)}")
     hidden = f"{chain.hidden:,}{'+' if chain.more else ''}"
     if chain.hidden:
         line(f"  … {hidden} older steps are not shown: handrail log --run …")
@@ -161,7 +167,8 @@ def _past(told: Replay) -> None:
     for past in told.past:
         verdict = "approved" if past.approved else "denied"
         note = f': "{safe(past.note)}"' if past.note else ""
-        line(f"  {moment(past.at_us)}  {past.ticket}  {safe(past.resource)}  {verdict} by {safe(past.by)}{note}")
+        what = past.what or safe(past.resource)
+        line(f"  {moment(past.at_us)}  {past.ticket}  {what}  {verdict} by {safe(past.by)}{note}")
 
 
 def _who(told: Replay) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from handrail.errors import HandrailError
+from handrail.errors import NotDone
 
 
-class QueryError(HandrailError):
+class QueryError(NotDone):
     """The query gave no rows, and nothing was changed. Read why, and ask again."""
 
 

@@ -42,11 +42,12 @@ class Place(NamedTuple):
         return safe(_SECRET.sub(r"\1\2…", line), max_chars=300).rstrip(". ")
 
 
-def place(where: str | Engine) -> Place:
+def place(where: str | Engine, *, pooled: bool = False) -> Place:
     """Return the database that a URL or an engine names.
 
     Args:
         where: `postgresql://…`, `sqlite:///file.db`, or a SQLAlchemy engine of one of them.
+        pooled: Whether an engine that is made here keeps its connections for later use.
 
     Raises:
         ConfigurationError: It is no such thing, its driver is missing, or there is no such file. No password is shown.
@@ -66,7 +67,11 @@ def place(where: str | Engine) -> Place:
         options = {"connect_timeout": CONNECT_S} if dialect is Dialect.POSTGRES else {}
         if dialect is Dialect.SQLITE:
             existing(url.database)
-        return Place(create_engine(url, poolclass=NullPool, connect_args=options), dialect, _secrets(url), owned=True)
+        if pooled:
+            engine = create_engine(url, pool_pre_ping=True, connect_args=options)
+        else:
+            engine = create_engine(url, poolclass=NullPool, connect_args=options)
+        return Place(engine, dialect, _secrets(url), owned=True)
     except ModuleNotFoundError as error:
         missing = safe(error.name)
     except (SQLAlchemyError, ValueError):

@@ -82,7 +82,7 @@ class DataReader:
             QueryRefused: It is no read, or names what is not known.
             QueryFailed: The database refused it, failed, or it took too long.
         """
-        answer, catalog = self._understood(sql)
+        answer, catalog = self._looked_up(sql)
         if answer.kind is StatementClass.REFUSED:
             raise QueryRefused(answer.why)
         if answer.kind is not StatementClass.READ:
@@ -124,7 +124,11 @@ class DataReader:
     ) -> None:
         self.close()
 
-    def _understood(self, sql: str) -> tuple[Classified, Catalog]:
+    def understood(self, sql: str) -> Classified:
+        """Return what a statement is, with the tables of this database; nothing is run."""
+        return self._looked_up(sql)[0]
+
+    def _looked_up(self, sql: str) -> tuple[Classified, Catalog]:
         """Return what the statement is; where it names what is not known, by a fresh look at the database."""
         catalog = self._catalog
         answer = classify(sql, self._where.dialect, catalog, self._functions)

@@ -91,6 +91,39 @@ def described(change: FileChange) -> Json:
     return about
 
 
+def content(change: FileChange) -> bytes:
+    """Return the content that a change brings; empty without."""
+    return change.content if isinstance(change, WriteFile | CreateFile) else b""
+
+
+def of_described(about: Json, content: bytes) -> FileChange:
+    """Return the change that `described` tells, with its content.
+
+    Raises:
+        ValueError: It tells none, or the content is another.
+    """
+    if isinstance(about, dict) and "content" in about and about["content"] != hashlib.sha256(content).hexdigest():
+        raise ValueError("The content is not that of the change.")
+    match about:
+        case {"operation": "write", "ids": [str(path)], "content": str()}:
+            return WriteFile(path, content)
+        case {"operation": "create", "ids": [str(path)], "content": str(), "mode": int(mode), "owner": None}:
+            return CreateFile(path, content, mode)
+        case {"operation": "create", "ids": [str(path)], "content": str(), "mode": int(mode), "owner": [user, group]}:
+            return CreateFile(path, content, mode, (_whole(user), _whole(group)))
+        case {"operation": "delete", "ids": [str(path)]}:
+            return DeleteFile(path)
+        case {"operation": "move", "ids": [str(path), str(to)]}:
+            return MoveFile(path, to)
+    raise ValueError("This is not a change of a file.")
+
+
+def _whole(value: Json) -> int:
+    if isinstance(value, int):
+        return value
+    raise ValueError("This is not a change of a file.")
+
+
 def touched(change: FileChange, found: dict[str, ReadFile | None]) -> tuple[Touched, ...]:
     """Return what a change takes each of its paths to.
 

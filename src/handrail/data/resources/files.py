@@ -15,7 +15,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import stat
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from enum import Enum, auto
@@ -80,6 +79,11 @@ class Files:
         """Compared, then written; previews have no effect; undo gives back every byte; repeats by key."""
         return Traits(Precondition.CHECK_THEN_ACT, DryRun.SAFE, UndoKind.EXACT, Idempotency.KEY)
 
+    @property
+    def where(self) -> str:
+        """The root folder, without links."""
+        return str(self._root)
+
     def observe(self, ids: Iterable[str]) -> dict[str, Version] | Refused:
         """Return the version of each file, `absent` where there is none."""
         try:
@@ -94,6 +98,9 @@ class Files:
             self._check(change, found)
         except CannotDo as error:
             return error.refused()
+        return self._preview(change, found)
+
+    def _preview(self, change: FileChange, found: dict[str, ReadFile | None]) -> Preview:
         before = {id: one.content if one else None for id, one in found.items()}
         after = _contents_after(change, before)
         return Preview(
@@ -135,6 +142,35 @@ class Files:
             return error.refused()
         except OSError as error:
             return InDoubt(f"The files cannot be looked at ({_said(error)}); ask again when they can.")
+
+    def recorded(self, idempotency_key: str) -> Noted | Refused | None:
+        """Return what the ledger says of a change; the files are not looked at."""
+        try:
+            check_key(idempotency_key)
+            return self._noted(idempotency_key)
+        except CannotDo as error:
+            return error.refused()
+
+    def preview_undo(self, receipt: Receipt) -> Preview | Conflict | Refused:
+        """Return each file's content before and after the undo, if every one of them is as the change left it."""
+        try:
+            noted = self._noted(receipt.key)
+            if noted is not None and noted.state is State.UNDOING:
+                return Preview((), self.undo_precondition(receipt))
+            change = file_change.inverse(receipt, self._images)
+            found = self._found(change)
+            clashes = _clashes({one.id: one.after for one in receipt.touched}, found)
+            if clashes:
+                return _conflict(clashes)
+            self._check(change, found)
+        except CannotDo as error:
+            return error.refused()
+        return self._preview(change, found)
+
+    def undo_precondition(self, receipt: Receipt) -> Precondition:
+        """Plain files are compared, then written."""
+        del receipt
+        return self.traits.precondition
 
     # apply
 
@@ -335,7 +371,7 @@ class Files:
     def _check(self, change: FileChange, found: dict[str, ReadFile | None]) -> tuple[Touched, ...]:
         if isinstance(change, WriteFile | CreateFile) and len(change.content) > self._bytes_max:
             raise CannotDo(f"The new content is larger than {self._bytes_max:,} bytes, the limit; write less.")
-        if isinstance(change, CreateFile) and stat.S_IMODE(change.mode) != change.mode:
+        if isinstance(change, CreateFile) and not 0 <= change.mode <= 0o7777:
             raise CannotDo(f"The mode {change.mode:#o} is not a file's permission bits; use for example 0o644.")
         return file_change.touched(change, found)
 

@@ -78,6 +78,11 @@ class HttpResources:
         precondition = Precondition.ATOMIC if self._honours else Precondition.CHECK_THEN_ACT
         return Traits(precondition, DryRun.SAFE, UndoKind.COMPENSATING, Idempotency.KEY)
 
+    @property
+    def where(self) -> str:
+        """The base URL."""
+        return self._client.base
+
     def observe(self, ids: Iterable[str]) -> dict[str, Version] | Refused:
         """Return the version of each resource, `absent` where the server knows none."""
         try:
@@ -127,6 +132,35 @@ class HttpResources:
             return error.refused()
         except OSError as error:
             return _unrecorded(error)
+
+    def recorded(self, idempotency_key: str) -> Noted | Refused | None:
+        """Return what the ledger says of a change; the server is not asked."""
+        try:
+            check_key(idempotency_key)
+            return self._noted(idempotency_key)
+        except CannotDo as error:
+            return error.refused()
+
+    def preview_undo(self, receipt: Receipt) -> Preview | Conflict | Refused:
+        """Return the representation before and after the undo, if the resource is as the change left it."""
+        (one,) = receipt.touched
+        precondition = self.undo_precondition(receipt)
+        try:
+            noted = self._noted(receipt.key)
+            if noted is not None and noted.state is State.UNDOING:
+                return Preview((), precondition)
+            now, before = self._get(one.id), _kept(receipt, "before")
+        except CannotDo as error:
+            return error.refused()
+        if one.after == UNKNOWN or now.version != one.after:
+            return _conflict(one, now.version)
+        after = None if before is None else etag.without(before.body, self._server_fields)
+        return Preview((Picture(one.id, now.version, now.body.body if now.body else None, after),), precondition)
+
+    def undo_precondition(self, receipt: Receipt) -> Precondition:
+        """Atomic where the server compares and gave a strong tag for what the change left."""
+        (one,) = receipt.touched
+        return self._precondition(one.after)
 
     # apply
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from handrail.core.digest import Json
+from handrail.core.digest import Json, canonical
 from handrail.data.resources.results import CannotDo
 
 
@@ -92,6 +94,39 @@ def request(change: JsonChange) -> tuple[str, Json]:
 def described(change: JsonChange) -> Json:
     """Return the change as JSON that differs whenever the change does."""
     return [operation(change), change.id, request(change)[1]]
+
+
+def content(change: JsonChange) -> bytes:
+    """Return what a change sends, in its canonical form; empty without."""
+    return b"" if isinstance(change, DeleteJson) else canonical(request(change)[1])
+
+
+def named(change: JsonChange) -> dict[str, Json]:
+    """Return the change as JSON that differs whenever the change does; what it sends stands as its digest."""
+    about: dict[str, Json] = {"operation": operation(change), "ids": [change.id]}
+    if not isinstance(change, DeleteJson):
+        about["content"] = hashlib.sha256(content(change)).hexdigest()
+    return about
+
+
+def of_named(about: Json, content: bytes) -> JsonChange:
+    """Return the change that `named` tells, with what it sends.
+
+    Raises:
+        ValueError: It tells none, or the content is another.
+    """
+    if isinstance(about, dict) and "content" in about and about["content"] != hashlib.sha256(content).hexdigest():
+        raise ValueError("The content is not that of the change.")
+    match about:
+        case {"operation": "put", "ids": [str(id)], "content": str()}:
+            return PutJson(id, json.loads(content))
+        case {"operation": "patch", "ids": [str(id)], "content": str()}:
+            return PatchJson(id, json.loads(content))
+        case {"operation": "create", "ids": [str(id)], "content": str()}:
+            return CreateJson(id, json.loads(content))
+        case {"operation": "delete", "ids": [str(id)]}:
+            return DeleteJson(id)
+    raise ValueError("This is not a change of a JSON resource.")
 
 
 def result(change: JsonChange, before: Present | None) -> Present | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias, TypeVar
 
 from handrail.core.digest import Json
+from handrail.data.resources.ledger import Noted
 from handrail.data.resources.receipt import Receipt, Version
 from handrail.data.resources.results import Conflict, InDoubt, NotApplied, Refused, Stale, Undone
 from handrail.data.resources.traits import Precondition, Traits
@@ -65,6 +66,10 @@ class Adapter(Protocol[ChangeT_contra]):
     def traits(self) -> Traits:
         """What the adapter promises."""
 
+    @property
+    def where(self) -> str:
+        """The root folder or base URL that ids are relative to; receipts carry it."""
+
     def observe(self, ids: Iterable[str]) -> dict[str, Version] | Refused:
         """Return the version of each resource."""
 
@@ -83,6 +88,15 @@ class Adapter(Protocol[ChangeT_contra]):
 
     def undo(self, receipt: Receipt) -> Reverted:
         """Take the change back if nobody has touched its resources since; repeating it is harmless."""
+
+    def recorded(self, idempotency_key: str) -> Noted | Refused | None:
+        """Return what the ledger says of a change, None when it was never begun; the resources are not looked at."""
+
+    def preview_undo(self, receipt: Receipt) -> Preview | Conflict | Refused:
+        """Return what `undo` would do, without doing it; of an undo that was cut off, nothing but the precondition."""
+
+    def undo_precondition(self, receipt: Receipt) -> Precondition:
+        """Return what will keep the undo of this change from overwriting somebody else's write."""
 
     def decide(self, idempotency_key: str) -> Became:
         """Tell, after a crash or a lost answer, what became of a change, by looking at its resources."""

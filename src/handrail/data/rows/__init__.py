@@ -5,7 +5,8 @@ from __future__ import annotations
 from handrail.data.rows.errors import ChangeRefused, CommitInDoubt, Footprint, RowConflict, StaleRows
 from handrail.data.rows.guarded import GuardedRows
 from handrail.data.rows.history import ChangeReceipt, ddl, install, prune
-from handrail.data.rows.plan import Part, PlanPreview, Row, RowPlan, Sample
+from handrail.data.rows.plan import Part, PlanPreview, RowPlan, Sample
+from handrail.data.rows.row import Row
 from handrail.data.rows.table import Table
 
 __all__ = [

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from handrail.core.text import safe
 from handrail.data.rows import history
-from handrail.data.rows.asked import allowed, declared, few, is_declared, shaped
-from handrail.data.rows.backend import Backend, Work, version
-from handrail.data.rows.comparing import conflict, differing, existing
+from handrail.data.rows.asked import allowed, declared, few, is_declared, usable
+from handrail.data.rows.backend import CHUNK, Backend, DatabaseState, Work, version
+from handrail.data.rows.comparing import conflict, differing
 from handrail.data.rows.errors import ChangeRefused, CommitInDoubt, Footprint, StaleRows, shown
 from handrail.data.rows.history import ChangeReceipt
-from handrail.data.rows.plan import ABSENT, Part, RowPlan, footprint
+from handrail.data.rows.plan import Part, RowPlan, footprint
 from handrail.data.rows.planning import named
+from handrail.data.rows.row import ABSENT
 from handrail.data.rows.shape import TableShape
 from handrail.data.rows.table import Table
-from handrail.data.rows.undoing import undo
+from handrail.data.rows.undoing import agree_rows, agrees, stands
 from handrail.data.sql.change import Operation
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection, Engine
     from sqlalchemy.exc import SQLAlchemyError
+
+NOT_RECORDED = "This undo is not what the history says of the change. Plan the undo again."
+"""Why an undo that was made by hand, or whose images were altered since, is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +65,23 @@ def apply(work: Applying, plan: RowPlan) -> ChangeReceipt:
     """
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 (heavy, needed only here)
 
-    committing = False
+    looked = committing = False
+    changes = [history.change_id(digest) for digest in (plan.digest, plan.undo_of) if digest]
     try:
-        with work.kind.writing(work.engine, work.lock_s, work.statement_s) as connection:
-            made = _within(work, connection, plan)
+        with work.kind.writing(work.engine, work.lock_s, work.statement_s, *changes) as connection:
+            state = _state(work, connection, plan)
+            looked = True
+            made = _within(work, connection, plan, state)
             if made.again:
                 return made
             committing = True
             work.kind.commit(connection)
             return made
     except _Unmatched as unmatched:
-        raise _stale(work, plan, unmatched) from None
+        raise _stale(work, plan, unmatched) from unmatched.__cause__
     except SQLAlchemyError as error:
+        if not looked:
+            raise unknown(plan.digest, error) from error
         return _after_error(work, plan, error, committing=committing)
 
 
@@ -85,30 +94,32 @@ class _Unmatched(Exception):  # noqa: N818 (a signal inside this file)
         self.shape = shape
 
 
-def _within(work: Applying, connection: Connection, plan: RowPlan) -> ChangeReceipt:
+def _state(work: Applying, connection: Connection, plan: RowPlan) -> DatabaseState:
+    """Return what stands in the database: also whether the plan was applied before."""
+    tables = [(part.schema, part.table) for part in plan.parts]
+    return history.state(work.kind, connection, tables, plan.digest, plan.footprint)
+
+
+def _within(work: Applying, connection: Connection, plan: RowPlan, state: DatabaseState) -> ChangeReceipt:
     """Do everything but the commit."""
     kind = work.kind
-    database = history.installed(kind, connection)
-    kind.claim(connection, history.change_id(plan.digest))
-    done = history.receipt(kind, connection, plan.digest)
-    if done is not None:
-        return _again(done)
-    if database != plan.database:
+    if state.change is not None:
+        return history.receipt(plan.digest, state.change, again=True)
+    if state.identity != plan.database:
         raise ChangeRefused("The plan was made for another database. Plan the change for this one.")
     if work.now_s >= plan.expires_s:
         raise ChangeRefused("The plan has expired. Plan the change again.")
-    shapes = _checked(work, connection, plan)
+    shapes = _checked(work, plan, state.shapes)
     if plan.undo_of:
         _as_recorded(work, connection, plan)
-    before = kind.touched(connection, plan)
-    for number, (part, shape) in enumerate(zip(plan.parts, shapes, strict=True)):
-        if part.cascade:
-            _write(kind, connection, plan, number, shape)
-    for number, (part, shape) in enumerate(zip(plan.parts, shapes, strict=True)):
-        if not part.cascade:
-            _write(kind, connection, plan, number, shape)
+    for cascade in (True, False):
+        for number, (part, shape) in enumerate(zip(plan.parts, shapes, strict=True)):
+            if part.cascade == cascade:
+                _write(kind, connection, plan, number, shape)
     kind.settle(connection)
-    planned, found = kind.compared(plan, before, kind.touched(connection, plan))
+    made, touched, now = history.record(kind, connection, plan, shapes, work.now_s)
+    _unchanged(plan, now)
+    planned, found = kind.compared(plan, state.touched, touched)
     if dict(planned) != dict(found):
         raise Footprint(
             f"The change would touch {_counts(found)} where the plan says {_counts(planned)}: a trigger, a cascade or "
@@ -116,9 +127,16 @@ def _within(work: Applying, connection: Connection, plan: RowPlan) -> ChangeRece
             planned,
             found,
         )
-    return history.record(
-        kind, connection, plan, [shape.key for shape in shapes], [shape.stored for shape in shapes], work.now_s
-    )
+    return made
+
+
+def _unchanged(plan: RowPlan, shapes: Sequence[TableShape | None]) -> None:
+    """Check that the tables are as they were planned."""
+    for part, shape in zip(plan.parts, shapes, strict=True):
+        if shape is None or shape.fingerprint != part.shape:
+            raise StaleRows(
+                f"The table {safe(part.name)} is no longer as it was when the change was planned. Plan it again."
+            )
 
 
 def _counts(found: Mapping[str, tuple[int, int, int]]) -> str:
@@ -129,21 +147,15 @@ def _counts(found: Mapping[str, tuple[int, int, int]]) -> str:
     return (", ".join(parts) or "no row") + " (inserted/updated/deleted)"
 
 
-def _again(done: ChangeReceipt) -> ChangeReceipt:
-    return ChangeReceipt(done.change, done.rows, done.footprint, done.applied_at, done.undo_of, again=True)
-
-
-def _checked(work: Applying, connection: Connection, plan: RowPlan) -> list[TableShape]:
+def _checked(work: Applying, plan: RowPlan, found: Sequence[TableShape | None]) -> list[TableShape]:
     """Return the tables of the parts, after checking that they are as planned and allow what is planned."""
     shapes: list[TableShape] = []
     also: dict[str, int] = {}
-    total = sum(len(part.rows) for part in plan.parts)
-    for part in plan.parts:
-        shape = shaped(work.kind, connection, part.schema, part.table)
-        if shape.fingerprint != part.shape:
-            raise StaleRows(
-                f"The table {safe(part.name)} is no longer as it was when the change was planned. Plan it again."
-            )
+    total = plan.rows
+    for part, one in zip(plan.parts, found, strict=True):
+        shape = usable(one, part.table)
+        if part.cascade and part.operation is not Operation.DELETE:
+            raise ChangeRefused("Rows that go along are deleted, and this plan says otherwise. Plan the change again.")
         if not plan.undo_of and not part.cascade:
             table = declared(work.tables, part.schema, part.table)
             allowed(part.operation, () if part.operation is Operation.DELETE else part.columns, table, shape)
@@ -152,16 +164,20 @@ def _checked(work: Applying, connection: Connection, plan: RowPlan) -> list[Tabl
                 raise ChangeRefused("The version column is declared otherwise since. Plan the change again.")
         also |= _also(work.tables, part, shape, also)
         shapes.append(shape)
+    _unchanged(plan, shapes)
     if footprint(plan.parts, also) != dict(plan.footprint):
         raise ChangeRefused("What the plan says it touches is not what it writes. Plan the change again.")
     return shapes
 
 
 def _as_recorded(work: Applying, connection: Connection, plan: RowPlan) -> None:
-    """Check that an undo does what the history says: it may touch what its change touched, and nothing else."""
-    again = undo(work.kind, connection, work.tables, plan.database, plan.undo_of, plan.expires_s, compare=False)
-    if again.parts != plan.parts or again.footprint != plan.footprint:
-        raise ChangeRefused("This undo is not what the history says of the change. Plan the undo again.")
+    """Check that an undo is of the tables and columns that the history says; its rows are compared as they are written.
+
+    So it may touch what its change touched, and nothing else.
+    """
+    stands(work.kind, connection, plan.undo_of)
+    if not agrees(work.kind, connection, work.tables, plan):
+        raise ChangeRefused(NOT_RECORDED)
 
 
 def _also(tables: Mapping[str, Table], part: Part, shape: TableShape, so_far: Mapping[str, int]) -> dict[str, int]:
@@ -170,22 +186,25 @@ def _also(tables: Mapping[str, Table], part: Part, shape: TableShape, so_far: Ma
     if not is_declared(tables, part.schema, part.table):
         return {}
     table = declared(tables, part.schema, part.table)
-    counts = {named(name, shape): count * len(part.rows) for name, count in table.also.items()}
+    counts = {named(name, shape.schema): count * len(part.rows) for name, count in table.also.items()}
     return {name: so_far.get(name, 0) + count for name, count in counts.items()}
 
 
 def _write(kind: Backend, connection: Connection, plan: RowPlan, number: int, shape: TableShape) -> None:
+    from sqlalchemy.exc import IntegrityError  # noqa: PLC0415 (heavy, needed only here)
+
     part = plan.parts[number]
     undone = history.change_id(plan.undo_of) if plan.undo_of else None
-    size = kind.chunk(len(shape.key) + 3 + max(len(part.columns), 1))
     expression = version(kind, part, shape, "t")
-    for start in range(0, len(part.rows), size):
-        rows = list(enumerate(part.rows[start : start + size], start))
-        absent = part.versioned_by == ABSENT and bool(rows[0][1].key)
-        if absent and existing(kind, connection, shape, [row for _, row in rows]):
-            raise _Unmatched(number, shape)
-        work = Work(history.change_id(plan.digest), number, part, shape, rows, expression, undone)
-        if kind.write(connection, work) != len(rows):
+    for start, rows in part.packed.chunks(CHUNK):
+        work = Work(history.change_id(plan.digest), number, part, shape, start, rows, expression, undone)
+        try:
+            written = kind.write(connection, work)
+        except IntegrityError as error:
+            if part.versioned_by == ABSENT and rows.keys:
+                raise _Unmatched(number, shape) from error
+            raise
+        if written != rows.count:
             raise _Unmatched(number, shape)
 
 
@@ -193,7 +212,11 @@ def _stale(work: Applying, plan: RowPlan, unmatched: _Unmatched) -> ChangeRefuse
     """Return what to raise once rows were not as planned: which rows they are is looked up after the rollback."""
     part = plan.parts[unmatched.number]
     with work.kind.reading(work.engine) as connection:
+        if plan.undo_of and not agree_rows(work.kind, connection, plan, unmatched.number):
+            return ChangeRefused(NOT_RECORDED)
         keys = differing(work.kind, connection, part, unmatched.shape)
+    if not keys and unmatched.__cause__ is not None:
+        return _refused(unmatched.__cause__)
     if not keys:
         return ChangeRefused(
             f"The database did not write all planned rows of {safe(part.name)}, though they are as planned: a trigger, "
@@ -207,25 +230,41 @@ def _stale(work: Applying, plan: RowPlan, unmatched: _Unmatched) -> ChangeRefuse
     )
 
 
+def _refused(error: BaseException) -> ChangeRefused:
+    return ChangeRefused(
+        f"The database refused: {_cause(error)}. Nothing was written. Correct the change and plan it again."
+    )
+
+
+def _cause(error: BaseException) -> str:
+    return safe(str(getattr(error, "orig", None) or error).strip().split("\n")[0])
+
+
 def _after_error(work: Applying, plan: RowPlan, error: SQLAlchemyError, *, committing: bool) -> ChangeReceipt:
     """Decide what became of a change whose statement or commit failed: the digest in the history tells."""
     from sqlalchemy.exc import SQLAlchemyError as Failed  # noqa: PLC0415
 
-    cause = safe(str(getattr(error, "orig", None) or error).strip().split("\n")[0])
     if committing:
         try:
             done = find(work, plan.digest)
         except Failed as again:
             raise CommitInDoubt(
-                f"The connection broke while the change {plan.digest[:12]} was committed ({cause}), and the database "
-                "does not answer. Look it up by its digest before anything else.",
+                f"The connection broke while the change {plan.digest[:12]} was committed ({_cause(error)}), and the "
+                "database does not answer. Look it up by its digest before anything else.",
                 plan.digest,
             ) from again
         if done is not None:
             return done
-    raise ChangeRefused(
-        f"The database refused: {cause}. Nothing was written. Correct the change and plan it again."
-    ) from error
+    raise _refused(error) from error
+
+
+def unknown(digest: str, error: BaseException) -> CommitInDoubt:
+    """Return what to raise when the database could not even be asked whether a change was made."""
+    return CommitInDoubt(
+        f"The database could not be asked whether the change {safe(digest[:12])} was made before ({_cause(error)}). "
+        "Ask again.",
+        digest,
+    )
 
 
 def find(work: Applying, digest: str) -> ChangeReceipt | None:
@@ -237,7 +276,6 @@ def find(work: Applying, digest: str) -> ChangeReceipt | None:
         work: Where to look.
         digest: Digest of the plan.
     """
-    with work.kind.writing(work.engine, work.lock_s, work.statement_s) as connection:
-        history.installed(work.kind, connection)
-        work.kind.claim(connection, history.change_id(digest))
-        return history.receipt(work.kind, connection, digest)
+    with work.kind.writing(work.engine, work.lock_s, work.statement_s, history.change_id(digest)) as connection:
+        found = history.state(work.kind, connection, digest=digest).change
+        return None if found is None else history.receipt(digest, found)

@@ -28,7 +28,8 @@ def declared(tables: Mapping[str, Table], schema: str, name: str) -> Table:
     found = tables.get(full) or tables.get(usual)
     if found is None or name.startswith("handrail_"):
         raise ChangeRefused(
-            f"The table {safe(full)} is not declared, so nothing in it is changed.{did_you_mean(full, sorted(tables))}"
+            f"The table {safe(full)} is not declared, so nothing in it is changed.{did_you_mean(full, sorted(tables))} "
+            "Have it declared under 'tables' first."
         )
     return found
 
@@ -39,12 +40,24 @@ def is_declared(tables: Mapping[str, Table], schema: str, name: str) -> bool:
 
 
 def shaped(kind: Backend, connection: Connection, schema: str, name: str) -> TableShape:
-    """Return a table as it is.
+    """Return a table as it is now.
 
     Raises:
         ChangeRefused: There is none, or its rows cannot be named by a key.
     """
-    shape = kind.shape(connection, schema, name)
+    return usable(kind.shape(connection, schema, name), name)
+
+
+def usable(shape: TableShape | None, name: str) -> TableShape:
+    """Return the shape of a table whose rows can be changed.
+
+    Args:
+        shape: The table as it is, None when there is none.
+        name: Its name.
+
+    Raises:
+        ChangeRefused: There is none, or its rows cannot be named by a key.
+    """
     if shape is None:
         raise ChangeRefused(f"There is no table {safe(name)}. Ask for the description of the tables.")
     if shape.obstacle:
@@ -83,6 +96,12 @@ def allowed(operation: Operation, columns: Collection[str], table: Table, shape:
         raise ChangeRefused(
             f"The version column {safe(table.version)} is no column of {name}. Correct its declaration."
         )
+    for hidden in table.hide:
+        if hidden not in shape.by_name or hidden in shape.key:
+            raise ChangeRefused(
+                f"The hidden column {safe(hidden)} is no column of {name} that can be hidden: keys name rows. Correct "
+                "its declaration."
+            )
     if operation is Operation.UPDATE:
         for reference in shape.references:
             if set(reference.parent_columns) & set(columns) and reference.on_update not in HARMLESS:

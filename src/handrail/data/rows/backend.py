@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from handrail.core.digest import Json
 from handrail.data.rows.errors import ChangeRefused
-from handrail.data.rows.plan import Part, Row, RowPlan, Touched
+from handrail.data.rows.plan import Part, RowPlan, Touched
+from handrail.data.rows.row import Column, Columns
 from handrail.data.rows.shape import ShapeColumn, TableShape
+from handrail.data.sql.change import Operation
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection, Engine
+    from sqlalchemy.engine import Connection, CursorResult, Engine
 
 Bound = object
 """A value as the driver binds it."""
@@ -23,36 +26,73 @@ Compared = tuple[Mapping[str, Touched], Mapping[str, Touched]]
 Source = tuple[str, tuple[Bound, ...]]
 """A common table expression `k` with the columns n, k0 …, v, x0 …, and its parameters."""
 
+CHUNK = 5000
+"""Rows that one statement takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseState:
+    """What stands in a database before anything is written; one statement reads it.
+
+    Attributes:
+        identity: Identity of the database.
+        change: What is recorded of a change: rows, footprint, applied_at, undo_of, parts, pruned; None when there is
+            no such change.
+        shapes: Tables as they are now, None for one that is not there.
+        touched: What this connection has touched so far.
+    """
+
+    identity: str
+    change: Sequence[object] | None
+    shapes: Sequence[TableShape | None]
+    touched: Mapping[str, Touched]
+
 
 class Backend(Protocol):
     """A kind of database. Expressions are SQL texts; names in them are quoted, and `mark` stands for a parameter.
 
     Attributes:
         mark: A parameter.
+        exact: Whether the database reads every cell as it stands, so that it need not be asked.
         history: The DDL of the history tables.
     """
 
     mark: str
+    exact: bool
     history: tuple[str, ...]
 
     def reading(self, engine: Engine) -> AbstractContextManager[Connection]:
         """Return a transaction that sees one state and cannot write."""
         ...
 
-    def writing(self, engine: Engine, lock_s: float, statement_s: float) -> AbstractContextManager[Connection]:
-        """Return a transaction that writes; `commit` ends it, everything else rolls it back."""
+    def writing(
+        self, engine: Engine, lock_s: float, statement_s: float, *changes: int
+    ) -> AbstractContextManager[Connection]:
+        """Return a transaction that writes; `commit` ends it, everything else rolls it back.
+
+        Whoever else applies or undoes a change of those ids is waited for.
+        """
         ...
 
     def commit(self, connection: Connection) -> None:
         """Commit what `writing` began."""
         ...
 
-    def claim(self, connection: Connection, change_id: int) -> None:
-        """Wait until nobody else applies the same plan."""
-        ...
+    def state(
+        self,
+        connection: Connection,
+        tables: Sequence[tuple[str, str]] = (),
+        digest: str = "",
+        counted: Collection[str] | None = None,
+    ) -> DatabaseState | None:
+        """Return what stands in the database, None when the history is not installed.
 
-    def identity(self, connection: Connection, meta: str) -> str:
-        """Return the identity of the database; `meta` is the random id in the history."""
+        Args:
+            connection: A transaction.
+            tables: Schema and name of the tables whose shapes are told.
+            digest: Digest of a change.
+            counted: The tables of a footprint; None when what was touched is not asked for.
+        """
         ...
 
     def shape(self, connection: Connection, schema: str, table: str) -> TableShape | None:
@@ -65,6 +105,10 @@ class Backend(Protocol):
         Raises:
             ChangeRefused: It has no form in this database.
         """
+        ...
+
+    def cells_of(self, values: Sequence[object], column: ShapeColumn) -> list[Json]:
+        """Return what `cell` does for each value."""
         ...
 
     def name(self, name: str) -> str:
@@ -91,6 +135,10 @@ class Backend(Protocol):
         """Return an expression that holds the exact values of columns of a row."""
         ...
 
+    def cells(self, expressions: Sequence[str]) -> str:
+        """Return an expression of the image of cells as `source` brings them."""
+        ...
+
     def item(self, image: str, index: int) -> str:
         """Return the expression of one value of an image."""
         ...
@@ -99,26 +147,48 @@ class Backend(Protocol):
         """Return the cells of an image that was read."""
         ...
 
+    def images_cells(self, images: Sequence[object]) -> list[list[Json]]:
+        """Return the cells of images that were read."""
+        ...
+
     def hashed(self, image: str) -> str:
-        """Return the expression of the fingerprint of an image."""
+        """Return the expression of the fingerprint of an image that is kept."""
+        ...
+
+    def fingerprint(self, alias: str, columns: Sequence[str]) -> str:
+        """Return the expression of the fingerprint of columns of a row."""
         ...
 
     def xmin(self, alias: str) -> str | None:
         """Return the expression of the version that the database itself keeps, None when it keeps none."""
         ...
 
-    def chunk(self, width: int) -> int:
-        """Return how many rows of that many values one statement takes."""
-        ...
-
-    def source(self, rows: Sequence[tuple[int, Row]], keys: int, values: int) -> Source:
+    def source(self, start: int, rows: Columns, keys: int, values: int) -> Source:
         """Return rows as a table in a statement.
 
         Args:
-            rows: The rows with their numbers.
+            start: Number of the first row.
+            rows: The rows, at most `CHUNK`.
             keys: Columns of the key.
             values: Columns of values; those of rows with fewer are NULL.
         """
+        ...
+
+    def named(self, keys: Sequence[Json], shape: TableShape, alias: str) -> tuple[str, str, tuple[Bound, ...]]:
+        """Return how the rows that have keys of one column are found.
+
+        Args:
+            keys: The keys as cells.
+            shape: The table.
+            alias: What its rows are called.
+
+        Returns:
+            What stands before the table in FROM, the condition, and the parameters.
+        """
+        ...
+
+    def place(self, start: int) -> str:
+        """Return the condition of a row of the history, called `h`, that its number is one of a chunk."""
         ...
 
     def write(self, connection: Connection, work: Work) -> int:
@@ -128,8 +198,24 @@ class Backend(Protocol):
         """
         ...
 
-    def touched(self, connection: Connection, plan: RowPlan) -> Mapping[str, Touched]:
-        """Return what this connection has touched so far, as far as a plan needs to know."""
+    def touches(self, counted: Collection[str]) -> str:
+        """Return the expression of what this connection has touched so far, as a text that `touched` takes.
+
+        Args:
+            counted: The tables of a footprint.
+        """
+        ...
+
+    def touched(self, found: object, counted: Collection[str]) -> Mapping[str, Touched]:
+        """Return what was touched, as far as a plan needs to know."""
+        ...
+
+    def again(self, tables: Sequence[tuple[str, str]]) -> Source | None:
+        """Return the expression of the shapes after the write, None where nobody can have changed them meanwhile."""
+        ...
+
+    def shapes(self, found: object, count: int) -> Sequence[TableShape | None]:
+        """Return the shapes that the expression of `again` gave."""
         ...
 
     def compared(self, plan: RowPlan, before: Mapping[str, Touched], after: Mapping[str, Touched]) -> Compared:
@@ -137,8 +223,8 @@ class Backend(Protocol):
 
         Args:
             plan: The plan.
-            before: What `touched` said before the first row was written.
-            after: What it said after the last one.
+            before: What was touched before the first row was written.
+            after: What was after the last one.
         """
         ...
 
@@ -155,12 +241,13 @@ class Work:
         number: Number of the part.
         part: The part.
         shape: Its table, as it is now.
-        rows: The rows with their numbers.
+        start: Number of the first row.
+        rows: The rows.
         version: The expression of the version of the row `t`.
         undone: Id of the change that is undone, None for any other.
     """
 
-    __slots__ = ("change", "number", "part", "rows", "shape", "undone", "version")
+    __slots__ = ("change", "number", "part", "rows", "shape", "start", "undone", "version")
 
     def __init__(
         self,
@@ -168,7 +255,8 @@ class Work:
         number: int,
         part: Part,
         shape: TableShape,
-        rows: Sequence[tuple[int, Row]],
+        start: int,
+        rows: Columns,
         version: str,
         undone: int | None,
     ) -> None:
@@ -176,6 +264,7 @@ class Work:
         self.number = number
         self.part = part
         self.shape = shape
+        self.start = start
         self.rows = rows
         self.version = version
         self.undone = undone
@@ -210,7 +299,7 @@ def version(backend: Backend, part: Part, shape: TableShape, alias: str) -> str:
         if kept_by_database is None:
             raise ChangeRefused("The plan's versions are none of this kind of database. Plan the change again.")
         return kept_by_database
-    return backend.hashed(backend.image(alias, part.content or shape.stored))
+    return backend.fingerprint(alias, part.content or shape.stored)
 
 
 def values(backend: Backend, work: Work) -> list[str]:
@@ -224,11 +313,53 @@ def values(backend: Backend, work: Work) -> list[str]:
 
 
 def kept(backend: Backend, work: Work) -> str:
-    """Return the join to the images that are restored, `""` when there are none."""
-    if work.part.source is None or not work.part.columns or work.undone is None:
+    """Return the join to what is undone, `""` for any other change.
+
+    A row takes part only where the plan says exactly what the history says: key, fingerprint of the row as the change
+    left it, fingerprint of the image that is restored.
+    """
+    part = work.part
+    if part.source is None or work.undone is None:
         return ""
-    history = backend.table("public", "handrail_row")
-    return (
-        f"JOIN {history} AS h ON h.change_id = {work.undone} AND h.part = {work.part.source} "
-        f"AND h.n = k.n AND {backend.hashed('h.before')} = k.x0"
-    )
+    condition = [
+        f"h.change_id = {work.undone} AND h.part = {part.source} AND h.n = k.n AND {backend.place(work.start)}",
+        f"h.key = {backend.cells(planned_key(work.shape))}",
+    ]
+    if part.operation is not Operation.INSERT:
+        condition.append("h.after_fp = k.v")
+    if part.operation is not Operation.DELETE:
+        condition.append(f"{backend.hashed('h.before')} = k.x0")
+    return f"JOIN {backend.table('public', 'handrail_row')} AS h ON {' AND '.join(condition)}"
+
+
+def columns_of(rows: Columns, keys: int, values: int) -> tuple[dict[str, Json], dict[str, list[Json]]]:
+    """Return the columns of a source but the number, by name: those that have one cell, and the others."""
+    found: dict[str, Column] = {f"k{at}": rows.keys[at] if at < len(rows.keys) else None for at in range(keys)}
+    found["v"] = rows.version
+    found |= {f"x{at}": rows.values[at] if at < len(rows.values) else None for at in range(values)}
+    lists = {name: column for name, column in found.items() if isinstance(column, list)}
+    return {name: cell for name, cell in found.items() if name not in lists}, lists
+
+
+def raw(connection: Connection, sql: str, given: tuple[Bound, ...] = ()) -> Sequence[tuple[object, ...]]:
+    """Return the rows of a query as the driver gives them, which for many rows is faster."""
+    return batch(connection.exec_driver_sql(sql, given), None)
+
+
+def batch(result: CursorResult[object], count: int | None) -> list[tuple[object, ...]]:
+    """Return the next rows of a query as the driver gives them, all that are left for None.
+
+    Raises:
+        DBAPIError: The database says so only now.
+    """
+    from sqlalchemy.exc import DBAPIError  # noqa: PLC0415 (heavy, needed only here)
+
+    cursor = result.cursor
+    assert cursor is not None
+    try:
+        rows = cursor.fetchall() if count is None else cursor.fetchmany(count)
+    except result.connection.dialect.loaded_dbapi.Error as error:
+        raise DBAPIError(None, None, error) from error
+    if count is None or len(rows) < count:
+        result.close()
+    return list(rows)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from handrail.core.digest import Json, canonical
 from handrail.core.text import safe
 from handrail.data.rows.asked import shaped
-from handrail.data.rows.backend import Backend, key_equals, planned_key
+from handrail.data.rows.backend import CHUNK, Backend, key_equals, planned_key
 from handrail.data.rows.errors import ChangeRefused, Key
-from handrail.data.rows.plan import Part, Row
+from handrail.data.rows.plan import Part
+from handrail.data.rows.row import Columns, Row, packed
 from handrail.data.rows.shape import HARMLESS, Reference, TableShape
 from handrail.data.sql.change import Operation
 
@@ -78,9 +79,7 @@ def _children(
         raise ChangeRefused(f"The table {safe(reference.table)}, which refers to {safe(parent.name)}, cannot be read.")
     known = seen.setdefault(child.full_name, set())
     taken: list[Row] = []
-    size = kind.chunk(len(parent.key) + 3)
-    for start in range(0, len(parents), size):
-        chunk = list(enumerate(parents[start : start + size]))
+    for _, chunk in packed(parents).chunks(CHUNK):
         for row in _referring(kind, connection, parent, child, reference, chunk, rows_max):
             if reference.on_delete != "CASCADE" or not child.key:
                 raise _unsupported(parent, child, reference)
@@ -104,15 +103,15 @@ def _referring(
     parent: TableShape,
     child: TableShape,
     reference: Reference,
-    chunk: Sequence[tuple[int, Row]],
+    chunk: Columns,
     rows_max: int,
 ) -> list[Row]:
-    source, given = kind.source(chunk, len(parent.key), 0)
+    source, given = kind.source(0, chunk, len(parent.key), 0)
     same = " AND ".join(
         f"c.{kind.name(mine)} = p.{kind.name(theirs)}"
         for mine, theirs in zip(reference.columns, reference.parent_columns, strict=True)
     )
-    mark = kind.xmin("c") or kind.hashed(kind.image("c", child.stored))
+    mark = kind.xmin("c") or kind.fingerprint("c", child.stored)
     keys = [kind.out(f"c.{kind.name(name)}") for name in child.key]
     found = connection.exec_driver_sql(
         f"WITH {source} SELECT {', '.join([mark, *keys])} FROM k "

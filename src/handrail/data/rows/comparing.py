@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from handrail.core.text import safe
-from handrail.data.rows.backend import Backend, key_equals, planned_key, version
+from handrail.data.rows.backend import CHUNK, Backend, key_equals, planned_key, version
 from handrail.data.rows.errors import Key, RowConflict, shown
-from handrail.data.rows.plan import ABSENT, Part, Row
+from handrail.data.rows.plan import Part
+from handrail.data.rows.row import ABSENT, Columns, Row
 from handrail.data.rows.shape import TableShape
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ KEYS_MAX = 100
 """Keys that are listed."""
 
 
-def existing(kind: Backend, connection: Connection, shape: TableShape, rows: Sequence[Row]) -> list[Key]:
+def existing(kind: Backend, connection: Connection, shape: TableShape, rows: Iterable[Row]) -> list[Key]:
     """Return the keys of rows that exist, at most 100.
 
     Args:
@@ -30,15 +32,15 @@ def existing(kind: Backend, connection: Connection, shape: TableShape, rows: Seq
         rows: Rows, of which only the keys count.
     """
     found: list[Key] = []
-    for start in range(0, len(rows), kind.chunk(len(shape.key) + 2)):
-        chunk = list(enumerate(rows[start : start + kind.chunk(len(shape.key) + 2)]))
-        source, given = kind.source(chunk, len(shape.key), 0)
+    left = iter(rows)
+    while len(found) < KEYS_MAX and (chunk := list(islice(left, CHUNK))):
+        source, given = kind.source(0, Columns.of([(row.key, None, ()) for row in chunk]), len(shape.key), 0)
         sql = (
             f"WITH {source} SELECT {key_cells(kind, shape, 't')} FROM k JOIN {kind.table(shape.schema, shape.name)} "
-            f"AS t ON {key_equals(kind, shape, 't', planned_key(shape))} LIMIT 100"
+            f"AS t ON {key_equals(kind, shape, 't', planned_key(shape))} LIMIT {KEYS_MAX}"
         )
         found += [key_of(kind, shape, row) for row in connection.exec_driver_sql(sql, given)]
-    return found[:100]
+    return found[:KEYS_MAX]
 
 
 def key_cells(kind: Backend, shape: TableShape, alias: str) -> str:
@@ -70,17 +72,17 @@ def differing(kind: Backend, connection: Connection, part: Part, shape: TableSha
         shape: Its table.
     """
     if part.versioned_by == ABSENT:
-        return existing(kind, connection, shape, [row for row in part.rows if row.key])
+        return existing(kind, connection, shape, (row for row in part.rows if row.key))
     found: list[Key] = []
-    size = kind.chunk(len(shape.key) + 2)
     planned = ", ".join(kind.out(name) for name in planned_key(shape))
-    for start in range(0, len(part.rows), size):
-        chunk: list[tuple[int, Row]] = list(enumerate(part.rows[start : start + size]))
-        source, given = kind.source(chunk, len(shape.key), 0)
+    for start, chunk in part.packed.chunks(CHUNK):
+        source, given = kind.source(start, chunk, len(shape.key), 0)
         sql = (
             f"WITH {source} SELECT {planned} FROM k LEFT JOIN {kind.table(shape.schema, shape.name)} AS t "
             f"ON {key_equals(kind, shape, 't', planned_key(shape))} "
-            f"WHERE t.{kind.name(shape.key[0])} IS NULL OR {version(kind, part, shape, 't')} <> k.v LIMIT 100"
+            f"WHERE t.{kind.name(shape.key[0])} IS NULL OR {version(kind, part, shape, 't')} <> k.v LIMIT {KEYS_MAX}"
         )
         found += [key_of(kind, shape, row) for row in connection.exec_driver_sql(sql, given)]
-    return found[:100]
+        if len(found) >= KEYS_MAX:
+            break
+    return found[:KEYS_MAX]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from handrail.core.digest import Json
+from handrail.core.outcome import Reason
 from handrail.core.text import safe
-from handrail.errors import HandrailError
+from handrail.errors import NotDone, OutcomeUnknown
 
 SHOWN = 10
 """Keys that a message names."""
@@ -15,7 +16,7 @@ Key = tuple[Json, ...]
 """The values of a primary key as cells, in the order of its columns."""
 
 
-class ChangeRefused(HandrailError):  # noqa: N818 (it says what became of the change)
+class ChangeRefused(NotDone):
     """The change was refused, and nothing was written. Plan it differently."""
 
 
@@ -25,6 +26,8 @@ class StaleRows(ChangeRefused):
     Attributes:
         keys: Keys of the rows that changed, vanished or appeared since; at most 100.
     """
+
+    reason = Reason.STALE
 
     def __init__(self, message: str, keys: Sequence[Key] = ()) -> None:
         super().__init__(message)
@@ -37,6 +40,8 @@ class RowConflict(ChangeRefused):
     Attributes:
         keys: Keys of the rows that somebody changed, removed or made since; at most 100.
     """
+
+    reason = Reason.STALE
 
     def __init__(self, message: str, keys: Sequence[Key] = ()) -> None:
         super().__init__(message)
@@ -59,7 +64,7 @@ class Footprint(ChangeRefused):
         self.found = dict(found)
 
 
-class CommitInDoubt(HandrailError):  # noqa: N818 (it says what is known of the change)
+class CommitInDoubt(OutcomeUnknown):
     """The connection broke, and whether the change was made is not known. Look its digest up before anything else.
 
     Attributes:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, cast
 
 from handrail.core.text import safe
 from handrail.data.rows import history
-from handrail.data.rows.applying import Applying, apply, find
-from handrail.data.rows.asked import declared, shaped
+from handrail.data.rows.applying import Applying, apply, find, unknown
+from handrail.data.rows.asked import declared, usable
 from handrail.data.rows.errors import ChangeRefused
 from handrail.data.rows.history import ChangeReceipt
 from handrail.data.rows.plan import RowPlan
@@ -75,11 +75,11 @@ class GuardedRows:
             ChangeRefused: The change is not allowed, not possible or too large; the message tells what to do.
         """
         with self._database(), self._kind.reading(self._engine) as connection:
-            database = history.installed(self._kind, connection)
+            state = history.state(self._kind, connection, [(change.schema, change.table)])
             table = declared(self._tables, change.schema, change.table)
-            shape = shaped(self._kind, connection, change.schema, change.table)
+            shape = usable(state.shapes[0], change.table)
             expires_s = int(self._clock()) + self._expires_s
-            return plan(Planning(self._kind, connection, database, change, table, shape, expires_s))
+            return plan(Planning(self._kind, connection, state.identity, change, table, shape, expires_s))
 
     def update(self, table: str, ids: Iterable[object], set: Mapping[str, object]) -> RowPlan:
         """Plan new values for rows.
@@ -135,9 +135,7 @@ class GuardedRows:
             RowConflict: Rows were changed since; they are listed.
         """
         with self._database(), self._kind.reading(self._engine) as connection:
-            database = history.installed(self._kind, connection)
-            expires_s = int(self._clock()) + self._expires_s
-            return undo(self._kind, connection, self._tables, database, change, expires_s)
+            return undo(self._kind, connection, self._tables, change, int(self._clock()) + self._expires_s)
 
     def apply(self, plan: RowPlan, digest: str | None = None) -> ChangeReceipt:
         """Apply a plan: all of it or nothing, and once however often it is called.
@@ -163,9 +161,37 @@ class GuardedRows:
 
         Args:
             change: Digest of the plan.
+
+        Raises:
+            ChangeRefused: The database has no history.
+            CommitInDoubt: The database does not answer, or somebody is making the change right now.
         """
-        with self._database():
+        from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 (heavy, needed only here)
+
+        try:
             return find(self._applying(), change)
+        except SQLAlchemyError as error:
+            raise unknown(change, error) from error
+
+    def undone(self, change: str) -> str:
+        """Return the digest of the undo by which a change is undone now; `""` when it stands, or stands again.
+
+        Args:
+            change: Digest of the change.
+        """
+        with self._database(), self._kind.reading(self._engine) as connection:
+            history.state(self._kind, connection)
+            return history.is_undone(self._kind, connection, change)
+
+    def changes(self, limit: int = 50) -> tuple[ChangeReceipt, ...]:
+        """Return what was done last, newest first.
+
+        Args:
+            limit: How many changes at most; ≥ 1.
+        """
+        with self._database(), self._kind.reading(self._engine) as connection:
+            history.state(self._kind, connection)
+            return tuple(history.changes(self._kind, connection, limit))
 
     def _applying(self) -> Applying:
         return Applying(self._kind, self._engine, self._tables, self._clock(), *self._waits)
@@ -183,7 +209,7 @@ class GuardedRows:
 
 
 def _keys(ids: Iterable[object]) -> tuple[Key, ...]:
-    keys = tuple(cast("Key", one) if isinstance(one, tuple) else cast("Key", (one,)) for one in ids)
+    keys = cast("tuple[Key, ...]", tuple([one if isinstance(one, tuple) else (one,) for one in ids]))
     if not keys:
         raise ChangeRefused("No row is named. Give the keys of the rows.")
     return keys

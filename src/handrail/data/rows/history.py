@@ -7,21 +7,26 @@ from __future__ import annotations
 import datetime as dt
 import json
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from handrail.core.digest import Json, canonical
 from handrail.core.text import safe
-from handrail.data.rows.backend import Backend
-from handrail.data.rows.errors import ChangeRefused
+from handrail.data.rows.backend import Backend, DatabaseState
+from handrail.data.rows.errors import ChangeRefused, Key
 from handrail.data.rows.plan import RowPlan, Touched
 from handrail.data.rows.postgres import Postgres
+from handrail.data.rows.shape import TableShape
 from handrail.data.rows.sqlite import Sqlite
+from handrail.data.sql.change import Operation
 from handrail.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
+
+KEYS_KEPT = 20
+"""Keys of inserted rows that a receipt tells of each part."""
 
 TABLES = ("handrail_meta", "handrail_change", "handrail_row")
 """The tables of the history."""
@@ -38,6 +43,7 @@ class ChangeReceipt:
         applied_at: When, in UTC, as ISO 8601 writes it.
         undo_of: Digest of the change that it undid; `""` for any other.
         again: Whether the change had been made before, so that nothing was done now.
+        keys: For each table the primary keys of rows that were inserted, at most 20 of each part.
     """
 
     change: str
@@ -46,6 +52,7 @@ class ChangeReceipt:
     applied_at: str
     undo_of: str = ""
     again: bool = False
+    keys: Mapping[str, tuple[Key, ...]] = field(default_factory=dict)
 
 
 def backend(dialect: str) -> Backend:
@@ -99,21 +106,27 @@ def identity(kind: Backend, connection: Connection) -> str | None:
     """Return the identity of the database, None when the history is not installed."""
     if kind.shape(connection, "", "handrail_meta") is None:
         return None
-    found = connection.exec_driver_sql(
-        f"SELECT value FROM {kind.table('public', 'handrail_meta')} WHERE name = {kind.mark}", ("database",)
-    ).scalar()
-    return None if found is None else kind.identity(connection, str(found))
+    found = kind.state(connection)
+    return None if found is None else found.identity
 
 
-def installed(kind: Backend, connection: Connection) -> str:
-    """Return the identity of the database.
+def state(
+    kind: Backend,
+    connection: Connection,
+    tables: Sequence[tuple[str, str]] = (),
+    digest: str = "",
+    counted: Collection[str] | None = None,
+) -> DatabaseState:
+    """Return what stands in the database, as `Backend.state` does.
 
     Raises:
         ChangeRefused: The history is not installed.
     """
-    found = identity(kind, connection)
+    found = kind.state(connection, tables, digest, counted)
     if found is None:
-        raise ChangeRefused("This database has no history tables, so nothing is changed. Install them first.")
+        raise ChangeRefused(
+            "This database has no history tables, so nothing is changed. Install them: handrail data install"
+        )
     return found
 
 
@@ -149,62 +162,130 @@ def change_id(digest: str) -> int:
     return int(digest[:15], 16)
 
 
-def receipt(kind: Backend, connection: Connection, digest: str) -> ChangeReceipt | None:
-    """Return what is recorded of a change, None when it was not made."""
+def receipt(digest: str, found: Sequence[object], *, again: bool = False) -> ChangeReceipt:
+    """Return what is recorded of a change.
+
+    Args:
+        digest: Its digest.
+        found: What `DatabaseState.change` tells.
+        again: Whether it had been made before.
+    """
+    counts = {name: (one[0], one[1], one[2]) for name, one in json.loads(str(found[1])).items()}
+    made: dict[str, tuple[Key, ...]] = {}
+    for head in json.loads(str(found[4])):
+        _add_keys(made, head, map(tuple, head.get("keys", ())))
+    return ChangeReceipt(digest, int(str(found[0])), counts, str(found[2]), str(found[3]), again, made)
+
+
+def _add_keys(made: dict[str, tuple[Key, ...]], head: Mapping[str, Json], keys: Iterable[Key]) -> None:
+    name = f"{head['schema']}.{head['table']}" if head["schema"] else str(head["table"])
+    found = (*made.get(name, ()), *keys)
+    if found:
+        made[name] = found
+
+
+def changes(kind: Backend, connection: Connection, limit: int) -> list[ChangeReceipt]:
+    """Return the changes that were made last, newest first.
+
+    Args:
+        kind: The kind of database.
+        connection: A transaction that reads.
+        limit: How many at most.
+    """
     found = connection.exec_driver_sql(
-        f"SELECT rows, footprint, applied_at, undo_of FROM {kind.table('public', 'handrail_change')} "
-        f"WHERE digest = {kind.mark}",
+        "SELECT digest, rows, footprint, applied_at, undo_of, parts "
+        f"FROM {kind.table('public', 'handrail_change')} ORDER BY applied_at DESC, id LIMIT {kind.mark}",
+        (limit,),
+    )
+    return [receipt(str(row[0]), tuple(row[1:])) for row in found]
+
+
+def _undid(kind: Backend, connection: Connection, digest: str) -> str:
+    """Return the digest of the last change that undid one, `""` when none did."""
+    found = connection.exec_driver_sql(
+        f"SELECT digest FROM {kind.table('public', 'handrail_change')} WHERE undo_of = {kind.mark} "
+        "AND undo_of <> '' ORDER BY applied_at DESC, id LIMIT 1",
         (digest,),
-    ).first()
-    if found is None:
-        return None
-    counts = {name: (one[0], one[1], one[2]) for name, one in json.loads(found[1]).items()}
-    return ChangeReceipt(digest, int(found[0]), counts, str(found[2]), str(found[3]))
+    ).scalar()
+    return "" if found is None else str(found)
 
 
-def parts(kind: Backend, connection: Connection, digest: str) -> list[dict[str, Json]]:
+def is_undone(kind: Backend, connection: Connection, digest: str) -> str:
+    """Return the digest of the undo by which a change is undone now, `""` when it stands: also once that was undone.
+
+    Args:
+        kind: The kind of database.
+        connection: A transaction.
+        digest: Digest of the change.
+    """
+    by = _undid(kind, connection, digest)
+    return by if by and not is_undone(kind, connection, by) else ""
+
+
+def parts(digest: str, found: Sequence[object] | None) -> list[dict[str, Json]]:
     """Return what is recorded of the parts of a change, with the key columns of each.
+
+    Args:
+        digest: Its digest.
+        found: What `DatabaseState.change` tells.
 
     Raises:
         ChangeRefused: There is no such change, or its rows were pruned.
     """
-    found = connection.exec_driver_sql(
-        f"SELECT parts, pruned FROM {kind.table('public', 'handrail_change')} WHERE digest = {kind.mark}", (digest,)
-    ).first()
     if found is None:
         raise ChangeRefused(f"No change {safe(digest)} was made in this database. List the changes.")
-    if found[1]:
+    if found[5]:
         raise ChangeRefused(f"The old rows of the change {safe(digest[:12])} were pruned, so it cannot be undone.")
-    return list(json.loads(found[0]))
+    return list(json.loads(str(found[4])))
+
+
+def _made(kind: Backend, connection: Connection, plan: RowPlan) -> dict[int, list[Key]]:
+    """Return the keys of the first rows that each part has inserted."""
+    numbers = [str(at) for at, part in enumerate(plan.parts) if part.operation is Operation.INSERT and part.rows]
+    if not numbers:
+        return {}
+    found = connection.exec_driver_sql(
+        f"SELECT h.part, {kind.out('h.key')} FROM {kind.table('public', 'handrail_row')} AS h WHERE h.change_id = "
+        f"{change_id(plan.digest)} AND h.part IN ({', '.join(numbers)}) AND {kind.place(0)} AND h.n < {KEYS_KEPT} "
+        "ORDER BY h.part, h.n"
+    )
+    made: dict[int, list[Key]] = {}
+    for row in found:
+        made.setdefault(int(row[0]), []).append(kind.image_cells(row[1]))
+    return made
 
 
 def record(
-    kind: Backend,
-    connection: Connection,
-    plan: RowPlan,
-    keys: list[tuple[str, ...]],
-    stored: list[tuple[str, ...]],
-    now_s: float,
-) -> ChangeReceipt:
+    kind: Backend, connection: Connection, plan: RowPlan, shapes: Sequence[TableShape], now_s: float
+) -> tuple[ChangeReceipt, Mapping[str, Touched], Sequence[TableShape | None]]:
     """Record that a plan was applied; its digest is unique, so it never is again.
 
     Args:
         kind: The kind of database.
         connection: The transaction of the change.
         plan: The plan.
-        keys: The key columns of each part.
-        stored: The columns that the fingerprints of each part cover.
+        shapes: The tables of its parts.
         now_s: The time, in seconds since 1970.
+
+    Returns:
+        The receipt, what this connection has touched until now, and the tables as they are after the write.
     """
-    heads: list[Json] = [
-        {**part.head(), "key": list(key), "content": list(content)}
-        for part, key, content in zip(plan.parts, keys, stored, strict=True)
-    ]
-    made = ChangeReceipt(plan.digest, plan.rows, plan.footprint, _utc(now_s), plan.undo_of)
+    made = _made(kind, connection, plan)
+    heads: list[Json] = []
+    keys: dict[str, tuple[Key, ...]] = {}
+    for number, (part, shape) in enumerate(zip(plan.parts, shapes, strict=True)):
+        head: dict[str, Json] = {**part.head(), "key": list(shape.key), "content": list(shape.stored)}
+        if number in made:
+            head["keys"] = [list(key) for key in made[number]]
+            _add_keys(keys, head, made[number])
+        heads.append(head)
+    done = ChangeReceipt(plan.digest, plan.rows, plan.footprint, _utc(now_s), plan.undo_of, keys=keys)
     footprint: Json = {name: list(counts) for name, counts in plan.footprint.items()}
-    connection.exec_driver_sql(
+    again = kind.again([(shape.schema, shape.name) for shape in shapes])
+    found = connection.exec_driver_sql(
         f"INSERT INTO {kind.table('public', 'handrail_change')} "
-        f"(id, digest, parts, footprint, rows, undo_of, applied_at) VALUES ({', '.join([kind.mark] * 7)})",
+        f"(id, digest, parts, footprint, rows, undo_of, applied_at) VALUES ({', '.join([kind.mark] * 7)}) "
+        f"RETURNING {kind.touches(plan.footprint)}{'' if again is None else ', ' + again[0]}",
         (
             change_id(plan.digest),
             plan.digest,
@@ -212,10 +293,12 @@ def record(
             canonical(footprint).decode(),
             plan.rows,
             plan.undo_of,
-            made.applied_at,
+            done.applied_at,
+            *(() if again is None else again[1]),
         ),
-    )
-    return made
+    ).one()
+    now = shapes if again is None else kind.shapes(found[1], len(shapes))
+    return done, kind.touched(found[0], plan.footprint), now
 
 
 def _utc(moment_s: float) -> str:

@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import NamedTuple
 
 from handrail.core.digest import Json, canonical, digest
 from handrail.data.rows.errors import ChangeRefused, Key
+from handrail.data.rows.row import ABSENT, PackedRows, Row, packed
 from handrail.data.sql.change import Operation
 
-FORMAT = 1
+FORMAT = 2
 """The form of a plan's JSON."""
 
-ABSENT = "absent"
-"""The version of a row that is not there: an INSERT is bound to it."""
+PIECE_BYTES = 256 * 1024
+"""Size from which on a piece of a written plan is given out, in bytes."""
 
 Touched = tuple[int, int, int]
 """Rows inserted, updated, deleted."""
-
-
-class Row(NamedTuple):
-    """A row of a plan.
-
-    Attributes:
-        key: Its primary key as cells; `()` when the database gives the key.
-        version: The version that it has to have, as a cell; `absent` when it must not be there.
-        values: What is written, as cells in the order of the part's columns. For an undo, the fingerprint of the kept
-            image that is restored.
-    """
-
-    key: Key
-    version: Json
-    values: tuple[Json, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +30,7 @@ class Part:
         schema: Schema of the table; `""` on SQLite.
         table: Its name.
         operation: What happens to the rows.
-        rows: The rows, in the order in which they are written.
+        rows: The rows, in the order in which they are written; any sequence is packed.
         shape: Fingerprint of the table as it was when the change was planned.
         columns: The columns that are written; for a DELETE those whose values are kept.
         versioned_by: What the versions are: `column`, `xmin`, `content` or `absent`.
@@ -59,7 +43,7 @@ class Part:
     schema: str
     table: str
     operation: Operation
-    rows: tuple[Row, ...]
+    rows: Sequence[Row]
     shape: str
     columns: tuple[str, ...] = ()
     versioned_by: str = ABSENT
@@ -67,6 +51,15 @@ class Part:
     content: tuple[str, ...] = ()
     cascade: bool = False
     source: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", packed(self.rows))
+
+    @property
+    def packed(self) -> PackedRows:
+        """The rows as they are held."""
+        assert isinstance(self.rows, PackedRows)
+        return self.rows
 
     @property
     def name(self) -> str:
@@ -88,14 +81,6 @@ class Part:
             "cascade": self.cascade,
             "source": self.source,
         }
-
-    def rows_digest(self) -> str:
-        """Return the SHA-256 over the canonical JSON of each row and a line feed."""
-        hashed = hashlib.sha256()
-        for row in self.rows:
-            hashed.update(canonical(_row(row)))
-            hashed.update(b"\n")
-        return hashed.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +139,7 @@ class RowPlan:
     def digest(self) -> str:
         """SHA-256 over the canonical JSON, where each part has the digest of its rows in place of them."""
         head = self._head()
-        head["parts"] = [{**part.head(), "rows": part.rows_digest()} for part in self.parts]
+        head["parts"] = [{**part.head(), "rows": part.packed.digest} for part in self.parts]
         return digest(head)
 
     @property
@@ -163,16 +148,23 @@ class RowPlan:
         return sum(len(part.rows) for part in self.parts)
 
     def write(self) -> Iterator[bytes]:
-        """Return the JSON text of the plan with its digest, in pieces; `read` takes it back."""
-        head = self._head()
-        head["digest"] = self.digest
-        yield canonical({**head, "parts": [part.head() for part in self.parts]}) + b"\n"
-        for part in self.parts:
-            for row in part.rows:
-                yield canonical(_row(row)) + b"\n"
+        """Return the JSON text of the plan with its digest in pieces, most of 256 KiB; `from_lines` takes them back.
+
+        A line for the head, and a line for each 1,000 rows. A piece ends where a line ends.
+        """
+        gathered: list[bytes] = []
+        size = 0
+        for line in self._lines():
+            gathered += (line, b"\n")
+            size += len(line) + 1
+            if size >= PIECE_BYTES:
+                yield b"".join(gathered)
+                gathered, size = [], 0
+        if gathered:
+            yield b"".join(gathered)
 
     def to_text(self) -> str:
-        """Return the plan as text: a line for the head and one for each row."""
+        """Return the plan as text."""
         return b"".join(self.write()).decode()
 
     @classmethod
@@ -185,10 +177,23 @@ class RowPlan:
         Raises:
             ChangeRefused: It is no plan, or a byte of it was changed.
         """
+        return cls.from_lines((text,))
+
+    @classmethod
+    def from_lines(cls, lines: Iterable[bytes | str]) -> RowPlan:
+        """Return the plan that `write` wrote, without putting its text together.
+
+        Args:
+            lines: The text in pieces of any size, line feeds included, from anywhere.
+
+        Raises:
+            ChangeRefused: It is no plan, or a byte of it was changed.
+        """
         try:
-            lines = iter(text.removesuffix("\n").split("\n"))
-            head = json.loads(next(lines, ""))
-            parts = tuple(_part(form, lines) for form in head["parts"])
+            found = _split(lines)
+            first = next(found, b"")
+            head = json.loads(first)
+            parts = tuple(_part(form, found) for form in head["parts"])
             plan = cls(
                 str(head["database"]),
                 parts,
@@ -198,8 +203,8 @@ class RowPlan:
                 str(head["nonce"]),
                 str(head["undo_of"]),
             )
-            whole = next(lines, None) is None and head["format"] == FORMAT and plan.digest == head["digest"]
-            whole = whole and plan.to_text() == text
+            whole = next(found, None) is None and head["format"] == FORMAT and plan.digest == head["digest"]
+            whole = whole and next(plan._lines()) == first
         except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
             whole = False
         if not whole:
@@ -211,6 +216,11 @@ class RowPlan:
     def seen(self, preview: PlanPreview) -> RowPlan:
         """Return the plan with a preview."""
         return replace(self, preview=preview)
+
+    def _lines(self) -> Iterator[bytes]:
+        yield canonical({**self._head(), "digest": self.digest, "parts": [part.head() for part in self.parts]})
+        for part in self.parts:
+            yield from part.packed.lines
 
     def _head(self) -> dict[str, Json]:
         return {
@@ -242,21 +252,31 @@ def footprint(parts: Sequence[Part], also: Mapping[str, int]) -> dict[str, Touch
     return {name: (found[0], found[1], found[2]) for name, found in sorted(counts.items())}
 
 
-def _row(row: Row) -> Json:
-    return [list(row.key), row.version, list(row.values)]
+def _split(pieces: Iterable[bytes | str]) -> Iterator[bytes]:
+    """Return the lines in pieces, without their ends.
+
+    Raises:
+        ValueError: The last one has no end.
+    """
+    rest: list[bytes] = []
+    for piece in pieces:
+        first, *more = (piece.encode() if isinstance(piece, str) else piece).split(b"\n")
+        rest.append(first)
+        for line in more:
+            yield b"".join(rest)
+            rest = [line]
+    if any(rest):
+        raise ValueError(rest)
 
 
-def _part(form: Mapping[str, object], lines: Iterator[str]) -> Part:
-    rows: list[Row] = []
-    for _ in range(int(str(form["count"]))):
-        key, version, values = json.loads(next(lines, ""))
-        rows.append(Row(tuple(key), version, tuple(values)))
+def _part(form: Mapping[str, object], lines: Iterator[bytes]) -> Part:
+    rows = PackedRows.read(int(str(form["count"])), lines)
     source = form["source"]
     return Part(
         str(form["schema"]),
         str(form["table"]),
         Operation(str(form["operation"])),
-        tuple(rows),
+        rows,
         str(form["shape"]),
         _names(form["columns"]),
         str(form["versioned_by"]),

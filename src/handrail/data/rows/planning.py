@@ -5,18 +5,20 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from handrail.core.digest import Json, canonical
 from handrail.core.text import safe
 from handrail.data.rows.asked import allowed, few
-from handrail.data.rows.backend import Backend, key_equals, planned_key, version
+from handrail.data.rows.backend import CHUNK, Backend, batch, key_equals, planned_key, raw, version
 from handrail.data.rows.cascade import cascades, versioned
-from handrail.data.rows.comparing import existing, key_of
-from handrail.data.rows.errors import ChangeRefused, shown
-from handrail.data.rows.plan import ABSENT, Part, PlanPreview, Row, RowPlan, Sample, footprint
+from handrail.data.rows.comparing import existing
+from handrail.data.rows.errors import ChangeRefused, Key
+from handrail.data.rows.errors import shown as shown_keys
+from handrail.data.rows.plan import Part, PlanPreview, RowPlan, Sample, footprint
+from handrail.data.rows.row import ABSENT, ALIKE, Columns, PackedRows, Row
 from handrail.data.rows.shape import ShapeColumn, TableShape
 from handrail.data.rows.table import Table
 from handrail.data.sql.change import Change, Computed, Operation
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 SAMPLES = 20
 """Rows that a preview shows."""
+
+REDACTED = "[redacted]"
+"""What stands for a value that is not shown."""
 
 TOP = 10
 """Values of a column that a breakdown shows."""
@@ -63,13 +68,15 @@ def plan(work: Planning) -> RowPlan:
     change, shape = work.change, work.shape
     allowed(change.operation, change.columns, work.table, shape)
     warnings = _warnings(work)
+    asked = 0
     if change.operation is Operation.INSERT:
-        rows, by = _new(work), ABSENT
+        rows, by = PackedRows.of(_new(work)), ABSENT
     else:
         by = versioned(work.kind, work.table.version)
-        rows = _existing(work, by)
-        if change.keys and len(rows) < len(change.keys):
-            warnings.append(f"{len(change.keys) - len(rows):,} of {len(change.keys):,} keys name no row.")
+        keys = _keys(work)
+        asked, rows = len(keys), PackedRows.of_columns(_existing(work, by, keys))
+        if len(rows) < asked:
+            warnings.append(f"{asked - len(rows):,} of {asked:,} keys name no row.")
     if not rows:
         warnings.append("No row is changed.")
     part = _part(work, rows, by)
@@ -77,22 +84,22 @@ def plan(work: Planning) -> RowPlan:
     if change.operation is Operation.DELETE:
         taken = cascades(work.kind, work.connection, shape, rows, work.table.rows_max)
     parts = (part, *taken)
-    also = {named(name, shape): count * len(rows) for name, count in work.table.also.items()}
+    also = {named(name, shape.schema): count * len(rows) for name, count in work.table.also.items()}
     limits = {"rows_max": work.table.rows_max, "rows_free": work.table.rows_free if change.keys else 0}
     made = RowPlan(work.database, parts, footprint(parts, also), limits, work.expires_s, secrets.token_hex(16))
     counts: dict[str, int] = {}
     for one in taken:
         counts[one.name] = counts.get(one.name, 0) + len(one.rows)
-    samples = samples_of(work.kind, work.connection, part, shape)
+    samples = samples_of(work.kind, work.connection, part, shape, work.table.hide)
     return made.seen(PlanPreview(len(rows), _breakdown(work) if rows else {}, samples, counts, tuple(warnings)))
 
 
-def named(table: str, shape: TableShape) -> str:
-    """Return a table's name with the schema of another, unless it has one of its own."""
-    return f"{shape.schema}.{table}" if shape.schema and "." not in table else table
+def named(table: str, schema: str) -> str:
+    """Return a table's name with a schema, unless it has one of its own."""
+    return f"{schema}.{table}" if schema and "." not in table else table
 
 
-def _part(work: Planning, rows: tuple[Row, ...], by: str) -> Part:
+def _part(work: Planning, rows: PackedRows, by: str) -> Part:
     change, shape = work.change, work.shape
     columns = shape.stored if change.operation is Operation.DELETE else change.columns
     bump = work.table.version if change.operation is not Operation.INSERT else ""
@@ -122,19 +129,19 @@ def _warnings(work: Planning) -> list[str]:
 def _cells(work: Planning, columns: Sequence[ShapeColumn], rows: Sequence[Sequence[object]]) -> list[tuple[Json, ...]]:
     """Return values as the database itself writes them; a value that it cannot read is refused by it."""
     kind = work.kind
-    cells = [tuple(map(kind.cell, row, columns)) for row in rows]
+    if kind.exact:
+        return [tuple(map(kind.cell, row, columns)) for row in rows]
     found: list[tuple[Json, ...]] = []
-    size = kind.chunk(len(columns) + 2)
-    for start in range(0, len(cells), size):
-        chunk = [(at, Row(cells[at], None)) for at in range(start, min(start + size, len(cells)))]
-        source, given = kind.source(chunk, len(columns), 0)
-        read = ", ".join(kind.out(kind.cast(f"k.k{at}", column)) for at, column in enumerate(columns))
+    read = ", ".join(kind.out(kind.cast(f"k.k{at}", column)) for at, column in enumerate(columns))
+    for start in range(0, len(rows), CHUNK):
+        chunk = [(tuple(map(kind.cell, row, columns)), None, ()) for row in rows[start : start + CHUNK]]
+        source, given = kind.source(start, Columns.of(chunk), len(columns), 0)
         got = work.connection.exec_driver_sql(f"WITH {source} SELECT {read} FROM k ORDER BY n", given).all()
         found += [tuple(map(kind.cell, row, columns)) for row in got]
     return found
 
 
-def _new(work: Planning) -> tuple[Row, ...]:
+def _new(work: Planning) -> Sequence[Row]:
     change, shape, kind = work.change, work.shape, work.kind
     few(len(change.rows), work.table, shape)
     columns = [shape.by_name[name] for name in change.columns]
@@ -148,7 +155,9 @@ def _new(work: Planning) -> tuple[Row, ...]:
         raise ChangeRefused("A new row has NULL in its primary key. Leave the key out, or give all of it.")
     there = existing(kind, work.connection, shape, made)
     if there:
-        raise ChangeRefused(f"Rows with these keys exist already: {shown(there)}. Update them, or take other keys.")
+        raise ChangeRefused(
+            f"Rows with these keys exist already: {shown_keys(there)}. Update them, or take other keys."
+        )
     if len({canonical(list(row.key)) for row in made}) != len(made):
         raise ChangeRefused("Two of the new rows have the same key. Give each row a key of its own.")
     return made
@@ -163,8 +172,29 @@ def _computed(work: Planning, value: object, column: ShapeColumn) -> object:
     return found
 
 
-def _existing(work: Planning, by: str) -> tuple[Row, ...]:
-    """Return the rows that exist, in the order of their keys, with the values that they are to get."""
+def _keys(work: Planning) -> Sequence[Key]:
+    """Return the keys that were asked for as cells, each once; sorted where they can be, so that rows lie together."""
+    change, shape, kind = work.change, work.shape, work.kind
+    few(len(change.keys), work.table, shape)
+    if not change.keys:
+        return ()
+    if set(map(len, change.keys)) != {len(shape.key)}:
+        raise ChangeRefused(
+            f"A key of {safe(shape.full_name)} has the columns {safe(', '.join(shape.key))}. Give a value for each."
+        )
+    columns = [shape.by_name[name] for name in shape.key]
+    lists: list[Sequence[object]] = list(zip(*change.keys, strict=True))
+    if len(lists) == 1 and {int}.issuperset(map(type, lists[0])):  # in the order of the numbers, not of their texts
+        return list(zip(kind.cells_of(sorted(set(cast("Sequence[int]", lists[0]))), columns[0]), strict=True))
+    keys: list[Key] = list(zip(*map(kind.cells_of, lists, columns), strict=True))
+    try:
+        return sorted(set(keys))
+    except TypeError:  # cells of several types, or with a form of their own, have no order
+        return list({canonical(list(key)): key for key in keys}.values())
+
+
+def _existing(work: Planning, by: str, keys: Sequence[Key]) -> Iterator[Columns]:
+    """Return the rows that exist with the values that they are to get."""
     change, shape, kind = work.change, work.shape, work.kind
     columns = [shape.by_name[name] for name in change.columns]
     asked = change.rows[0] if change.operation is Operation.UPDATE else ()
@@ -179,55 +209,67 @@ def _existing(work: Planning, by: str) -> tuple[Row, ...]:
     expressions = [kind.out(f"{alias}.{kind.name(name)}") for name in shape.key]
     expressions.append(version(kind, part, shape, alias))
     expressions += [kind.out(kind.cast(f"({kind.text(sql)})", columns[at])) for at, sql in computed.items()]
-    found: list[Row] = []
-    uniform = tuple(fixed[at] for at in range(len(columns))) if not computed else ()
-    for row in _selected(work, alias, ", ".join(expressions)):
-        key = key_of(kind, shape, row)
-        if None in key:
-            raise ChangeRefused(
-                f"A row of {safe(shape.full_name)} has NULL in its key, so it cannot be named. Repair it first."
-            )
-        mark = kind.cell(row[len(key)], shape.by_name[work.table.version]) if by == "column" else str(row[len(key)])
-        if mark is None:
-            raise ChangeRefused(
-                f"The row {shown([key])} has no version (NULL in {safe(work.table.version)}). Set it first."
-            )
-        if computed:
-            got = dict(zip(computed, row[len(key) + 1 :], strict=True))
-            cells = tuple(
-                kind.cell(got[at], column) if at in computed else fixed[at] for at, column in enumerate(columns)
-            )
-            found.append(Row(key, mark, cells))
-        else:
-            found.append(Row(key, mark, uniform))
-    return tuple(found)
+    width = len(shape.key)
+    marks = shape.by_name[work.table.version] if by == "column" else None
+    for rows in _selected(work, alias, ", ".join(expressions), keys):
+        lists = list(zip(*rows, strict=True))
+        named = [_column(kind, cells, shape.by_name[name]) for cells, name in zip(lists, shape.key, strict=False)]
+        versions = _column(kind, lists[width], marks) if marks is not None else list(lists[width])
+        _whole(work, named, versions)
+        got = {at: _column(kind, cells, columns[at]) for at, cells in zip(computed, lists[width + 1 :], strict=True)}
+        values = [got[at] if at in got else [fixed[at]] * len(rows) for at in range(len(columns))]
+        yield Columns(len(rows), named, versions, values)
 
 
-def _selected(work: Planning, alias: str, expressions: str) -> Sequence[Sequence[object]]:
-    """Return what expressions say of the rows that are meant."""
+def _whole(work: Planning, keys: Sequence[Sequence[Json]], versions: Sequence[Json]) -> None:
+    """Check that each row can be named and has a version."""
+    if any(None in cells for cells in keys):
+        raise ChangeRefused(
+            f"A row of {safe(work.shape.full_name)} has NULL in its key, so it cannot be named. Repair it first."
+        )
+    if None in versions:
+        key = tuple(cells[versions.index(None)] for cells in keys)
+        raise ChangeRefused(
+            f"The row {shown_keys([key])} has no version (NULL in {safe(work.table.version)}). Set it first."
+        )
+
+
+def _column(kind: Backend, cells: Sequence[object], column: ShapeColumn) -> list[Json]:
+    """Return what was read of a column as cells."""
+    return cast("list[Json]", list(cells)) if ALIKE.issuperset(map(type, cells)) else kind.cells_of(cells, column)
+
+
+def _selected(
+    work: Planning, alias: str, expressions: str, keys: Sequence[Key]
+) -> Iterator[Sequence[tuple[object, ...]]]:
+    """Return what expressions say of the rows that are meant, in pieces."""
     change, shape, kind = work.change, work.shape, work.kind
     table = f"{kind.table(shape.schema, shape.name)} AS {alias}"
-    most = work.table.rows_max + 1
     order = ", ".join(f"{alias}.{kind.name(name)}" for name in shape.key)
     if not change.keys:
         where = kind.text(change.predicate) or "true"
         sql = f"SELECT {expressions} FROM {table} WHERE ({where}) ORDER BY {order} LIMIT {kind.mark}"
-        rows = work.connection.exec_driver_sql(sql, (most,)).all()
-        few(len(rows), work.table, shape)
-        return rows
-    few(len(change.keys), work.table, shape)
-    columns = [shape.by_name[name] for name in shape.key]
-    unique = {canonical(list(key)): key for key in _cells(work, columns, change.keys)}
-    keys = [unique[mark] for mark in sorted(unique)]
-    size = kind.chunk(len(columns) + 2)
-    found: list[Sequence[object]] = []
-    for start in range(0, len(keys), size):
-        chunk = [(at, Row(key, None)) for at, key in enumerate(keys[start : start + size])]
-        source, given = kind.source(chunk, len(columns), 0)
-        equal = key_equals(kind, shape, alias, planned_key(shape))
-        sql = f"WITH {source} SELECT {expressions} FROM k JOIN {table} ON {equal} ORDER BY {order}"
-        found += work.connection.exec_driver_sql(sql, given).all()
-    return found
+        result = work.connection.exec_driver_sql(sql, (work.table.rows_max + 1,))
+        found = 0
+        while rows := batch(result, CHUNK):
+            found += len(rows)
+            few(found, work.table, shape)
+            yield rows
+            if len(rows) < CHUNK:
+                return
+        return
+    for start in range(0, len(keys), CHUNK):
+        chunk = keys[start : start + CHUNK]
+        if len(shape.key) == 1:
+            source, where, given = kind.named([key[0] for key in chunk], shape, alias)
+            sql = f"SELECT {expressions} FROM {source}{table} WHERE {where}"
+        else:
+            source, given = kind.source(0, Columns.of([(key, None, ()) for key in chunk]), len(shape.key), 0)
+            equal = key_equals(kind, shape, alias, planned_key(shape))
+            sql = f"WITH {source} SELECT {expressions} FROM k JOIN {table} ON {equal} ORDER BY {order}"
+        found_now = raw(work.connection, sql, given)
+        if found_now:
+            yield found_now
 
 
 def _breakdown(work: Planning) -> Mapping[str, tuple[tuple[Json, int], ...]]:
@@ -244,11 +286,16 @@ def _breakdown(work: Planning) -> Mapping[str, tuple[tuple[Json, int], ...]]:
             f"WHERE ({kind.text(change.predicate) or 'true'}) GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {kind.mark}"
         )
         rows = work.connection.exec_driver_sql(sql, (TOP,))
-        found[name] = tuple((kind.cell(row[0], shape.by_name[name]), int(row[1])) for row in rows)
+        hidden = name in work.table.hide
+        found[name] = tuple(
+            (REDACTED if hidden else kind.cell(row[0], shape.by_name[name]), int(row[1])) for row in rows
+        )
     return found
 
 
-def samples_of(kind: Backend, connection: Connection, part: Part, shape: TableShape) -> tuple[Sample, ...]:
+def samples_of(
+    kind: Backend, connection: Connection, part: Part, shape: TableShape, hide: Collection[str]
+) -> tuple[Sample, ...]:
     """Return the first rows of a part before and after.
 
     Args:
@@ -256,13 +303,14 @@ def samples_of(kind: Backend, connection: Connection, part: Part, shape: TableSh
         connection: A transaction that reads.
         part: The part.
         shape: Its table, as it is.
+        hide: Columns whose values are not shown.
     """
-    first = list(enumerate(part.rows[:SAMPLES]))
+    first = part.rows[:SAMPLES]
     if part.operation is Operation.INSERT:
-        return tuple(Sample(row.key, None, dict(zip(part.columns, row.values, strict=True))) for _, row in first)
+        return tuple(Sample(row.key, None, shown(zip(part.columns, row.values, strict=True), hide)) for row in first)
     if not first:
         return ()
-    source, given = kind.source(first, len(shape.key), 0)
+    source, given = kind.source(0, Columns.of(first), len(shape.key), 0)
     cells = ", ".join(kind.out(f"t.{kind.name(column.name)}") for column in shape.columns)
     found = connection.exec_driver_sql(
         f"WITH {source} SELECT k.n, {cells} FROM k JOIN {kind.table(shape.schema, shape.name)} AS t "
@@ -271,12 +319,14 @@ def samples_of(kind: Backend, connection: Connection, part: Part, shape: TableSh
     ).all()
     samples: list[Sample] = []
     for row in found:
-        planned = part.rows[int(row[0])]
+        planned = first[int(row[0])]
         before = {one.name: kind.cell(value, one) for one, value in zip(shape.columns, row[1:], strict=True)}
-        after = (
-            None
-            if part.operation is Operation.DELETE
-            else {**before, **dict(zip(part.columns, planned.values, strict=True))}
-        )
-        samples.append(Sample(planned.key, before, after))
+        after = {**before, **dict(zip(part.columns, planned.values, strict=False))}
+        gone = part.operation is Operation.DELETE
+        samples.append(Sample(planned.key, shown(before.items(), hide), None if gone else shown(after.items(), hide)))
     return tuple(samples)
+
+
+def shown(cells: Iterable[tuple[str, Json]], hide: Collection[str]) -> dict[str, Json]:
+    """Return the values of a row as a preview shows them."""
+    return {name: REDACTED if name in hide else cell for name, cell in cells}

@@ -8,15 +8,29 @@ import contextlib
 import datetime as dt
 import json
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, cast
 
 from handrail.core.digest import Json
 from handrail.core.text import safe
-from handrail.data.rows.backend import Compared, Source, Work, kept, key_equals, planned_key, values
+from handrail.data.rows.backend import (
+    CHUNK,
+    Bound,
+    Compared,
+    DatabaseState,
+    Source,
+    Work,
+    columns_of,
+    kept,
+    key_equals,
+    planned_key,
+    values,
+)
 from handrail.data.rows.errors import ChangeRefused
-from handrail.data.rows.plan import Row, RowPlan, Touched
+from handrail.data.rows.plan import RowPlan, Touched
+from handrail.data.rows.row import Columns
 from handrail.data.rows.shape import Reference, ShapeColumn, TableShape
 from handrail.data.sql.change import Operation
 
@@ -34,23 +48,26 @@ SETTINGS = {
 }
 """What the text of a value depends on, fixed for our transactions."""
 
-CHUNK = 5000
-"""Rows in one statement."""
-
 HISTORY = (
     "CREATE TABLE public.handrail_meta (name text PRIMARY KEY, value text NOT NULL)",
     """CREATE TABLE public.handrail_change (
     id bigint PRIMARY KEY, digest text NOT NULL UNIQUE, parts text NOT NULL, footprint text NOT NULL,
     rows bigint NOT NULL, undo_of text NOT NULL, applied_at text NOT NULL, pruned integer NOT NULL DEFAULT 0
 )""",
+    "CREATE INDEX handrail_change_at ON public.handrail_change (applied_at)",
+    "CREATE INDEX handrail_change_undo ON public.handrail_change (undo_of) WHERE undo_of <> ''",
     """CREATE TABLE public.handrail_row (
-    change_id bigint NOT NULL, part integer NOT NULL, n integer NOT NULL,
-    key text[] NOT NULL, before text[], after text[], after_fp text, PRIMARY KEY (change_id, part, n)
+    change_id bigint NOT NULL, n integer NOT NULL, part smallint NOT NULL,
+    key jsonb NOT NULL, before jsonb, after jsonb, after_fp text
 )""",
+    f"CREATE INDEX handrail_row_place ON public.handrail_row (change_id, part, (n / {CHUNK}))",
+    "ALTER TABLE public.handrail_row REPLICA IDENTITY FULL",
 )
+"""Rows of one chunk share an entry of the index, so that it takes 7 bytes a row instead of 38. A change is recorded
+once, by the key of `handrail_change`; its rows need no key of their own."""
 
-_SHAPE = """
-SELECT c.oid, c.relkind::text, c.relispartition OR c.relhassubclass,
+_SHAPES = """
+(SELECT CAST(json_agg(json_build_array(w.at, c.relkind::text, c.relispartition OR c.relhassubclass,
     EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhrelid = c.oid),
     (SELECT json_agg(json_build_array(a.attname, format_type(a.atttypid, -1), format_type(a.atttypid, a.atttypmod),
         a.attgenerated <> '', a.attidentity = 'a') ORDER BY a.attnum)
@@ -70,10 +87,17 @@ SELECT c.oid, c.relkind::text, c.relispartition OR c.relhassubclass,
      WHERE f.contype = 'f' AND f.confrelid = c.oid),
     (SELECT json_agg(pg_get_triggerdef(g.oid) || ' ' || g.tgenabled::text ORDER BY g.tgname) FROM pg_trigger AS g
      WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D'),
-    (SELECT json_agg(pg_get_ruledef(r.oid) ORDER BY r.rulename) FROM pg_rewrite AS r WHERE r.ev_class = c.oid)
-FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND c.relname = %s
+    (SELECT json_agg(pg_get_ruledef(r.oid) ORDER BY r.rulename) FROM pg_rewrite AS r WHERE r.ev_class = c.oid),
+    n.nspname, c.relname)) AS text)
+FROM unnest(CAST(%s AS text[]), CAST(%s AS text[])) WITH ORDINALITY AS w(schema, name, at)
+JOIN pg_namespace AS n ON n.nspname = w.schema JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = w.name)
 """
+_TOUCHES = """
+(SELECT CAST(json_agg(json_build_array(schemaname, relname, n_tup_ins, n_tup_upd, n_tup_del)) AS text)
+FROM pg_stat_xact_user_tables WHERE n_tup_ins + n_tup_upd + n_tup_del > 0
+AND (schemaname, relname) NOT IN (('public', 'handrail_row'), ('public', 'handrail_change')))
+"""
+_NO_TABLE = "42P01"
 _ACTIONS = {"a": "NO ACTION", "r": "RESTRICT", "c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 _KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table", "p": "a partitioned table"}
 
@@ -108,70 +132,109 @@ def _element(value: object, column: ShapeColumn) -> str:
     if value is None:
         return "NULL"
     found = text(value, column) or ""
-    return found if isinstance(value, list | tuple) else '"' + found.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return found if isinstance(value, list | tuple) else f'"{_escaped(found)}"'
 
 
 class Postgres:
     """PostgreSQL. A chunk is one statement that compares the versions, writes, and keeps the images."""
 
     mark = "%s"
+    exact = False
     history: tuple[str, ...] = HISTORY
 
     @contextlib.contextmanager
     def reading(self, engine: Engine) -> Iterator[Connection]:
         """Return a transaction that sees one state and cannot write."""
-        with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection, connection.begin():
-            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        with engine.connect().execution_options(**options) as connection, connection.begin():
             _settings(connection, SETTINGS)
             yield connection
             connection.rollback()
 
     @contextlib.contextmanager
-    def writing(self, engine: Engine, lock_s: float, statement_s: float) -> Iterator[Connection]:
-        """Return a transaction that writes, and waits for locks and statements only so long."""
+    def writing(self, engine: Engine, lock_s: float, statement_s: float, *changes: int) -> Iterator[Connection]:
+        """Return a transaction that writes, and waits for locks and statements only so long.
+
+        Others that apply or undo the same changes are waited for, even one whose connection broke while it committed.
+        """
         waits = {"lock_timeout": f"{int(lock_s * 1000)}ms", "statement_timeout": f"{int(statement_s * 1000)}ms"}
         with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
-            _settings(connection, SETTINGS | waits)
+            _settings(connection, SETTINGS | waits, ", pg_advisory_xact_lock(%s)" * len(changes), changes)
             yield connection
 
     def commit(self, connection: Connection) -> None:
         """Commit what `writing` began."""
         connection.commit()
 
-    def claim(self, connection: Connection, change_id: int) -> None:
-        """Wait for others that apply the same plan, even for one whose connection broke while it committed."""
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (change_id,))
+    def state(
+        self,
+        connection: Connection,
+        tables: Sequence[tuple[str, str]] = (),
+        digest: str = "",
+        counted: Collection[str] | None = None,
+    ) -> DatabaseState | None:
+        """Return what stands in the database."""
+        from sqlalchemy.exc import ProgrammingError  # noqa: PLC0415 (heavy, needed only here)
 
-    def identity(self, connection: Connection, meta: str) -> str:
-        """Return the identity of the database."""
-        name = connection.exec_driver_sql("SELECT current_database()").scalar_one()
-        return f"postgres:{meta}:{name}"
+        shapes, given = self.again(tables)
+        touches = "NULL" if counted is None else self.touches(counted)
+        try:
+            found = connection.exec_driver_sql(
+                "SELECT (SELECT value FROM public.handrail_meta WHERE name = 'database'), current_database(), "
+                "(SELECT CAST(json_build_array(rows, footprint, applied_at, undo_of, parts, pruned) AS text) "
+                f"FROM public.handrail_change WHERE digest = %s), {touches}, {shapes}",
+                (digest, *given),
+            ).one()
+        except ProgrammingError as error:
+            if getattr(error.orig, "sqlstate", "") == _NO_TABLE:
+                return None
+            raise
+        if found[0] is None:
+            return None
+        change = None if found[2] is None else json.loads(found[2])
+        touched = {} if counted is None else self.touched(found[3], counted)
+        return DatabaseState(f"postgres:{found[0]}:{found[1]}", change, self.shapes(found[4], len(tables)), touched)
 
     def shape(self, connection: Connection, schema: str, table: str) -> TableShape | None:
         """Return a table as it is now."""
-        schema = schema or "public"
-        row = connection.exec_driver_sql(_SHAPE, (schema, table)).first()
-        if row is None:
-            return None
-        obstacle = f"it is {_KINDS[row[1]]}" if row[1] in _KINDS else ""
-        if row[2] or row[3]:
-            obstacle = obstacle or "it has partitions or inherits, so its changes cannot be counted by table"
-        return TableShape(
-            schema,
-            table,
-            tuple(ShapeColumn(*found) for found in row[4] or ()),
-            tuple(row[5] or ()),
-            tuple(
+        sql, given = self.again([(schema, table)])
+        return self.shapes(connection.exec_driver_sql(f"SELECT {sql}", given).scalar_one(), 1)[0]
+
+    def again(self, tables: Sequence[tuple[str, str]]) -> Source:
+        """Return the expression of the shapes: the write has locked its tables, so what is read after it stays."""
+        return _SHAPES, (array([one[0] or "public" for one in tables]), array([one[1] for one in tables]))
+
+    def shapes(self, found: object, count: int) -> Sequence[TableShape | None]:
+        """Return the shapes that the expression of `again` gave."""
+        shapes: list[TableShape | None] = [None] * count
+        for row in json.loads(str(found)) if found is not None else ():
+            obstacle = f"it is {_KINDS[row[1]]}" if row[1] in _KINDS else ""
+            if row[2] or row[3]:
+                obstacle = obstacle or "it has partitions or inherits, so its changes cannot be counted by table"
+            references = (
                 Reference(one[0], one[1], tuple(one[2]), tuple(one[3]), _ACTIONS[one[4]], _ACTIONS[one[5]])
                 for one in row[6] or ()
-            ),
-            tuple(row[7] or ()) + tuple(row[8] or ()),
-            obstacle,
-        )
+            )
+            shapes[row[0] - 1] = TableShape(
+                row[9],
+                row[10],
+                tuple(ShapeColumn(*one) for one in row[4] or ()),
+                tuple(row[5] or ()),
+                tuple(references),
+                tuple(row[7] or ()) + tuple(row[8] or ()),
+                obstacle,
+            )
+        return shapes
 
     def cell(self, value: object, column: ShapeColumn) -> Json:
         """Return a Python value as a cell: its text."""
         return text(value, column)
+
+    def cells_of(self, values: Sequence[object], column: ShapeColumn) -> list[Json]:
+        """Return Python values as cells."""
+        if column.type not in ("json", "jsonb") and {int}.issuperset(map(type, values)):
+            return list(map(str, values))
+        return [text(value, column) for value in values]
 
     def name(self, name: str) -> str:
         """Return a quoted name."""
@@ -194,44 +257,74 @@ class Postgres:
         return f"CAST({expression} AS {self.text(column.type)})"
 
     def image(self, alias: str, columns: Sequence[str]) -> str:
-        """Return an expression that holds the exact values of columns of a row."""
-        return f"ARRAY[{', '.join(self.out(f'{alias}.{self.name(column)}') for column in columns)}]"
+        """Return an expression that holds the exact values of columns of a row: their texts, as JSON."""
+        return f"jsonb_build_array({self._texts(alias, columns)})"
+
+    def cells(self, expressions: Sequence[str]) -> str:
+        """Return an expression of the image of cells, which are texts."""
+        return f"jsonb_build_array({', '.join(expressions)})"
 
     def item(self, image: str, index: int) -> str:
         """Return the expression of one value of an image."""
-        return f"({image})[{index + 1}]"
+        return f"({image} ->> {index})"
 
     def image_cells(self, image: object) -> tuple[Json, ...]:
         """Return the cells of an image that was read."""
-        assert isinstance(image, list)
-        return tuple(image)
+        return tuple(json.loads(str(image)))
+
+    def images_cells(self, images: Sequence[object]) -> list[list[Json]]:
+        """Return the cells of images that were read."""
+        return cast("list[list[Json]]", json.loads(f"[{','.join(map(str, images))}]"))
 
     def hashed(self, image: str) -> str:
         """Return the expression of the fingerprint of an image: 128 bits of its SHA-256."""
         return f"left(encode(sha256(convert_to(CAST({image} AS text), 'UTF8')), 'hex'), 32)"
 
+    def fingerprint(self, alias: str, columns: Sequence[str]) -> str:
+        """Return the expression of the fingerprint of columns of a row."""
+        return self.hashed(f"ARRAY[{self._texts(alias, columns)}]")
+
+    def _texts(self, alias: str, columns: Sequence[str]) -> str:
+        return ", ".join(self.out(f"{alias}.{self.name(column)}") for column in columns)
+
     def xmin(self, alias: str) -> str | None:
         """Return the version that PostgreSQL itself keeps of each row."""
         return f"CAST({alias}.xmin AS text)"
 
-    def chunk(self, width: int) -> int:  # noqa: ARG002 (a column of values is one parameter)
-        """Return how many rows one statement takes."""
-        return CHUNK
+    def source(self, start: int, rows: Columns, keys: int, values: int) -> Source:
+        """Return rows as a table in a statement: a column is one text, or one value where all are the same."""
+        alone, lists = columns_of(rows, keys, values)
+        if not {type(None), str}.issuperset(map(type, chain(alone.values(), *lists.values()))):
+            raise ChangeRefused("The plan holds a value that is no text of PostgreSQL. Plan the change again.")
+        names = ["n", *lists]
+        given = ["{" + ",".join(map(str, range(start, start + rows.count))) + "}"]
+        given += [array(cast("list[str | None]", cells)) for cells in lists.values()]
+        columns = ", ".join([*(f"u.{name}" for name in names), *(f"CAST(%s AS text) AS {name}" for name in alone)])
+        taken = ", ".join(["CAST(%s AS integer[])", *["CAST(%s AS text[])"] * len(lists)])
+        sql = f"SELECT {columns} FROM unnest({taken}) AS u({', '.join(names)})"
+        return f"k AS MATERIALIZED ({sql})", (*alone.values(), *given)
 
-    def source(self, rows: Sequence[tuple[int, Row]], keys: int, values: int) -> Source:
-        """Return rows as a table in a statement."""
-        names = [*(f"k{at}" for at in range(keys)), "v", *(f"x{at}" for at in range(values))]
-        lists: list[list[object]] = [[number for number, _ in rows]]
-        lists += [[row.key[at] if at < len(row.key) else None for _, row in rows] for at in range(keys)]
-        lists.append([row.version for _, row in rows])
-        lists += [[row.values[at] if at < len(row.values) else None for _, row in rows] for at in range(values)]
-        taken = ", ".join(["CAST(%s AS integer[])", *["CAST(%s AS text[])"] * len(names)])
-        return f"k AS MATERIALIZED (SELECT * FROM unnest({taken}) AS k(n, {', '.join(names)}))", tuple(lists)
+    def named(self, keys: Sequence[Json], shape: TableShape, alias: str) -> tuple[str, str, tuple[Bound, ...]]:
+        """Return how the rows that have keys of one column are found."""
+        column = shape.by_name[shape.key[0]]
+        found = array(cast("Sequence[str | None]", keys))
+        if column.type.endswith("]"):
+            source, key = "unnest(CAST(%s AS text[])) AS k(k0), ", self.cast("k.k0", column)
+            return source, f"{alias}.{self.name(column.name)} = {key}", (found,)
+        return (
+            "",
+            f"{alias}.{self.name(column.name)} = ANY(CAST(CAST(%s AS text[]) AS {self.text(column.type)}[]))",
+            (found,),
+        )
+
+    def place(self, start: int) -> str:
+        """Return the condition of a row of the history that its number is one of a chunk."""
+        return f"h.n / {CHUNK} = {start // CHUNK}"
 
     def write(self, connection: Connection, work: Work) -> int:
         """Compare, write and keep the images in one statement."""
         part, shape = work.part, work.shape
-        source, given = self.source(work.rows, len(shape.key), max(len(part.columns), 1))
+        source, given = self.source(work.start, work.rows, len(shape.key), max(len(part.columns), 1))
         changed, after = self._changed(work)
         sql = (
             f"WITH {source}, c AS ({changed}) "
@@ -244,21 +337,22 @@ class Postgres:
         """Return the statement that writes, and what of it goes into the history."""
         part, shape = work.part, work.shape
         table, columns = self.table(part.schema, part.table), part.columns
-        key, now = self.image("t", shape.key), self.image("t", columns) if columns else "NULL::text[]"
-        mark = self.hashed(self.image("t", shape.stored))
+        key, now = self.image("t", shape.key), self.image("t", columns) if columns else "NULL::jsonb"
+        mark = self.fingerprint("t", shape.stored)
         equal = key_equals(self, shape, "t", planned_key(shape))
         if part.cascade:
             rows = f"SELECT k.n, {key} AS key, {now} AS before FROM k JOIN {table} AS t ON {equal}"
             return f"{rows} WHERE {work.version} = k.v FOR UPDATE OF t", "n, key, before, NULL, NULL"
         if part.operation is Operation.DELETE:
-            rows = f"DELETE FROM {table} AS t USING k WHERE {equal} AND {work.version} = k.v"
+            using = f"k {kept(self, work)}"
+            rows = f"DELETE FROM {table} AS t USING {using} WHERE {equal} AND {work.version} = k.v"
             return f"{rows} RETURNING k.n, {key} AS key, {now} AS before", "n, key, before, NULL, NULL"
         made = f"{key} AS key, {now} AS after, {mark} AS mark"
         if part.operation is Operation.INSERT:
             overriding = "OVERRIDING SYSTEM VALUE " if part.source is not None else ""
             names = ", ".join(map(self.name, columns))
             rows = f"SELECT {', '.join(values(self, work))} FROM k {kept(self, work)} ORDER BY k.n"
-            number = f"{work.rows[0][0]} - 1 + row_number() OVER ()"
+            number = f"{work.start} - 1 + row_number() OVER ()"
             return (
                 f"INSERT INTO {table} AS t ({names}) {overriding}{rows} RETURNING {made}",
                 f"{number}, key, NULL, after, mark",
@@ -274,14 +368,14 @@ class Postgres:
         )
         return rows, "n, key, before, after, mark"
 
-    def touched(self, connection: Connection, plan: RowPlan) -> Mapping[str, Touched]:  # noqa: ARG002 (all tables are looked at)
-        """Return what this transaction has touched, and what is not yet flushed of earlier ones, by table."""
-        found = connection.exec_driver_sql(
-            "SELECT schemaname, relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_stat_xact_user_tables "
-            "WHERE n_tup_ins + n_tup_upd + n_tup_del > 0 AND (schemaname, relname) NOT IN "
-            "(('public', 'handrail_row'), ('public', 'handrail_change'))"
-        ).all()
-        return {f"{row[0]}.{row[1]}": (int(row[2]), int(row[3]), int(row[4])) for row in found}
+    def touches(self, counted: Collection[str]) -> str:  # noqa: ARG002 (all tables are looked at)
+        """Return the expression of what this transaction has touched, and what is not yet flushed of earlier ones."""
+        return _TOUCHES
+
+    def touched(self, found: object, counted: Collection[str]) -> Mapping[str, Touched]:  # noqa: ARG002
+        """Return it by table."""
+        rows = json.loads(str(found)) if found is not None else ()
+        return {f"{row[0]}.{row[1]}": (row[2], row[3], row[4]) for row in rows}
 
     def compared(self, plan: RowPlan, before: Mapping[str, Touched], after: Mapping[str, Touched]) -> Compared:
         """Return both by table."""
@@ -298,6 +392,22 @@ class Postgres:
         connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
 
-def _settings(connection: Connection, settings: Mapping[str, str]) -> None:
+def _settings(
+    connection: Connection, settings: Mapping[str, str], more: str = "", given: tuple[object, ...] = ()
+) -> None:
     calls = ", ".join(["set_config(%s, %s, true)"] * len(settings))
-    connection.exec_driver_sql(f"SELECT {calls}", tuple(part for pair in settings.items() for part in pair))
+    texts = tuple(part for pair in settings.items() for part in pair)
+    connection.exec_driver_sql(f"SELECT {calls}{more}", (*texts, *given))
+
+
+def array(texts: Sequence[str | None]) -> str:
+    """Return texts as PostgreSQL writes an array of them."""
+    if None not in texts:
+        found = '","'.join(cast("Sequence[str]", texts))
+        if "\\" not in found and found.count('"') == 2 * (len(texts) - 1):
+            return '{"' + found + '"}'
+    return "{" + ",".join("NULL" if one is None else f'"{_escaped(one)}"' for one in texts) + "}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')

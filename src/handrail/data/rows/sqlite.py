@@ -8,16 +8,30 @@ import contextlib
 import datetime as dt
 import hashlib
 import json
+import marshal
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from handrail.core.digest import Json
 from handrail.core.text import safe
-from handrail.data.rows.backend import Compared, Source, Work, kept, key_equals, planned_key, values
+from handrail.data.rows.backend import (
+    CHUNK,
+    Bound,
+    Compared,
+    DatabaseState,
+    Source,
+    Work,
+    columns_of,
+    kept,
+    key_equals,
+    planned_key,
+    values,
+)
 from handrail.data.rows.errors import ChangeRefused
-from handrail.data.rows.plan import Row, RowPlan, Touched
+from handrail.data.rows.plan import RowPlan, Touched
+from handrail.data.rows.row import ALIKE, Columns
 from handrail.data.rows.shape import Reference, ShapeColumn, TableShape
 from handrail.data.sql.change import Operation
 
@@ -27,8 +41,11 @@ if TYPE_CHECKING:
 COLUMNS_MAX = 100
 """Columns that a table may have: SQLite's functions take 127 values."""
 
-VARIABLES_MAX = 30_000
-"""Values that one statement may have."""
+STAGED = 500
+"""Rows of a chunk from which on they are put into a temporary table, instead of being read anew by each statement."""
+
+MARSHAL = 2
+"""Version of the format that fingerprints are made of: exact, and never changed since Python 2.5."""
 
 HISTORY = (
     "CREATE TABLE handrail_meta (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL)",
@@ -36,6 +53,8 @@ HISTORY = (
     id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, parts TEXT NOT NULL, footprint TEXT NOT NULL,
     rows INTEGER NOT NULL, undo_of TEXT NOT NULL, applied_at TEXT NOT NULL, pruned INTEGER NOT NULL DEFAULT 0
 )""",
+    "CREATE INDEX handrail_change_at ON handrail_change (applied_at)",
+    "CREATE INDEX handrail_change_undo ON handrail_change (undo_of) WHERE undo_of <> ''",
     """CREATE TABLE handrail_row (
     change_id INTEGER NOT NULL, part INTEGER NOT NULL, n INTEGER NOT NULL,
     key TEXT NOT NULL, before TEXT, after TEXT, after_fp TEXT, PRIMARY KEY (change_id, part, n)
@@ -102,10 +121,16 @@ def item(text: str | None, index: int) -> str | int | float | bytes | None:
     return None if text is None else bound(json.loads(text)[index])
 
 
+def fingerprint(*found: str | float | bytes | None) -> str:
+    """Return 128 bits of the SHA-256 of the values of a row and their types (called by SQLite)."""
+    return hashlib.sha256(marshal.dumps(found, MARSHAL)).hexdigest()[:32]
+
+
 class Sqlite:
     """SQLite. One writer at a time, so a change takes several statements and is one all the same."""
 
     mark = "?"
+    exact = True
     history: tuple[str, ...] = HISTORY
 
     @contextlib.contextmanager
@@ -119,7 +144,7 @@ class Sqlite:
                 connection.exec_driver_sql("PRAGMA query_only = OFF")
 
     @contextlib.contextmanager
-    def writing(self, engine: Engine, lock_s: float, statement_s: float) -> Iterator[Connection]:  # noqa: ARG002 (SQLite has no time limit of a statement)
+    def writing(self, engine: Engine, lock_s: float, statement_s: float, *changes: int) -> Iterator[Connection]:  # noqa: ARG002 (SQLite has no time limit of a statement, and one writer)
         """Return a transaction that writes; others wait for the whole of it."""
         with self._open(engine, "BEGIN IMMEDIATE", int(lock_s * 1000)) as connection:
             yield connection
@@ -127,17 +152,22 @@ class Sqlite:
     @contextlib.contextmanager
     def _open(self, engine: Engine, begin: str, wait_ms: int | None = None) -> Iterator[Connection]:
         with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            raw = connection.connection.driver_connection
-            assert raw is not None
-            raw.create_function("handrail_image", -1, image, deterministic=True)
-            raw.create_function("handrail_hash", 1, hashed, deterministic=True)
-            raw.create_function("handrail_item", 2, item, deterministic=True)
-            if wait_ms is not None:
+            ours = connection.info.get(_OURS)
+            if ours is None:
+                raw = connection.connection.dbapi_connection
+                assert raw is not None
+                for name, count, function in _FUNCTIONS:
+                    raw.create_function(name, count, function, deterministic=True)
+                connection.info[_OURS] = ours = -1
+            if wait_ms is not None and wait_ms != ours:
                 connection.exec_driver_sql(f"PRAGMA busy_timeout = {wait_ms}")
+                connection.info[_OURS] = wait_ms
             connection.exec_driver_sql(begin)
             try:
                 yield connection
             finally:
+                raw = connection.connection.driver_connection
+                assert raw is not None
                 if raw.in_transaction:
                     connection.exec_driver_sql("ROLLBACK")
 
@@ -145,40 +175,61 @@ class Sqlite:
         """Commit what `writing` began."""
         connection.exec_driver_sql("COMMIT")
 
-    def claim(self, connection: Connection, change_id: int) -> None:
-        """Do nothing: there is one writer."""
+    def state(
+        self,
+        connection: Connection,
+        tables: Sequence[tuple[str, str]] = (),
+        digest: str = "",
+        counted: Collection[str] | None = None,
+    ) -> DatabaseState | None:
+        """Return what stands in the database."""
+        from sqlalchemy.exc import OperationalError  # noqa: PLC0415 (heavy, needed only here)
 
-    def identity(self, connection: Connection, meta: str) -> str:  # noqa: ARG002 (a file has no name of its own)
-        """Return the identity of the database."""
-        return f"sqlite:{meta}"
+        try:
+            found = connection.exec_driver_sql(
+                "SELECT (SELECT value FROM main.handrail_meta WHERE name = 'database'), "
+                "(SELECT json_array(rows, footprint, applied_at, undo_of, parts, pruned) "
+                f"FROM main.handrail_change WHERE digest = ?), {'NULL' if counted is None else self.touches(counted)}"
+                + "".join(f", {_SHAPE}" for _ in tables),
+                (digest, *(name for _, name in tables for _ in range(_SHAPE.count("?")))),
+            ).one()
+        except OperationalError as error:
+            if "no such table: main.handrail_" in str(error.orig):
+                return None
+            raise
+        if found[0] is None:
+            return None
+        change = None if found[1] is None else json.loads(found[1])
+        shapes = [_shape(*table, found[3 + at]) for at, table in enumerate(tables)]
+        touched = {} if counted is None else self.touched(found[2], counted)
+        return DatabaseState(f"sqlite:{found[0]}", change, shapes, touched)
 
     def shape(self, connection: Connection, schema: str, table: str) -> TableShape | None:
         """Return a table as it is now."""
-        found = connection.exec_driver_sql(
-            "SELECT name, type, sql FROM main.sqlite_master WHERE type IN ('table', 'view') AND name = ?", (table,)
-        ).first()
-        if schema not in ("", "main") or found is None:
-            return None
-        info = connection.exec_driver_sql(
-            "SELECT name, type, pk, hidden FROM pragma_table_xinfo(?, 'main') ORDER BY cid", (table,)
-        ).all()
-        columns = tuple(ShapeColumn(str(row[0]), "", str(row[1]), row[3] in (2, 3)) for row in info)
-        key = tuple(str(row[0]) for row in sorted((row for row in info if row[2]), key=lambda row: int(row[2])))
-        triggers = connection.exec_driver_sql(
-            "SELECT sql FROM (SELECT tbl_name, type, sql FROM main.sqlite_master UNION ALL "
-            "SELECT tbl_name, type, sql FROM temp.sqlite_master) WHERE type = 'trigger' AND lower(tbl_name) = lower(?)",
-            (table,),
-        ).scalars()
-        shape = TableShape(
-            "", table, columns, key, (), tuple(map(str, triggers)), _obstacle(str(found[1]), str(found[2]), info)
-        )
-        enforced = connection.exec_driver_sql("PRAGMA foreign_keys").scalar()
-        references = _references(connection, table, key) if enforced else ()
-        return TableShape("", table, columns, key, references, shape.triggers, shape.obstacle)
+        found = connection.exec_driver_sql(f"SELECT {_SHAPE}", (table,) * _SHAPE.count("?")).scalar_one()
+        return _shape(schema, table, found)
+
+    def again(self, tables: Sequence[tuple[str, str]]) -> Source | None:  # noqa: ARG002
+        """Return None: there is one writer."""
+        return None
+
+    def shapes(self, found: object, count: int) -> Sequence[TableShape | None]:
+        """Return nothing: nobody asks."""
+        raise NotImplementedError
 
     def cell(self, value: object, column: ShapeColumn) -> Json:  # noqa: ARG002 (a value brings its type along)
         """Return a Python value as a cell."""
         return cell(value)
+
+    def cells_of(self, values: Sequence[object], column: ShapeColumn) -> list[Json]:  # noqa: ARG002
+        """Return Python values as cells."""
+        if {str, type(None)}.issuperset(map(type, values)):
+            return cast("list[Json]", list(values))
+        if {int}.issuperset(map(type, values)):
+            whole = cast("list[int]", list(values))
+            cell(min(whole, default=0)), cell(max(whole, default=0))
+            return cast("list[Json]", whole)
+        return [cell(value) for value in values]
 
     def name(self, name: str) -> str:
         """Return a quoted name."""
@@ -201,69 +252,132 @@ class Sqlite:
         return expression
 
     def image(self, alias: str, columns: Sequence[str]) -> str:
-        """Return an expression that holds the exact values of columns of a row."""
-        return f"handrail_image({', '.join(f'{alias}.{self.name(column)}' for column in columns)})"
+        """Return an expression that holds the exact values of columns of a row, as JSON."""
+        return self.cells([f"{alias}.{self.name(column)}" for column in columns])
+
+    def cells(self, expressions: Sequence[str]) -> str:
+        """Return an expression of the image of values.
+
+        SQLite's own JSON writes whole numbers, text and NULL exactly; rows with reals or blobs go through Python.
+        """
+        found = ", ".join(expressions)
+        kinds = ", ".join(f"typeof({one})" for one in expressions)
+        return (
+            f"CASE WHEN 'real' IN ({kinds}) OR 'blob' IN ({kinds}) "
+            f"THEN handrail_image({found}) ELSE json_array({found}) END"
+        )
 
     def item(self, image: str, index: int) -> str:
-        """Return the expression of one value of an image."""
-        return f"handrail_item({image}, {index})"
+        """Return the expression of one value of an image: reals, blobs and zero characters are read by Python."""
+        return (
+            f"CASE WHEN json_type({image}, '$[{index}]') = 'object' OR instr({image}, '\\u0000') "
+            f"THEN handrail_item({image}, {index}) ELSE json_extract({image}, '$[{index}]') END"
+        )
 
     def image_cells(self, image: object) -> tuple[Json, ...]:
         """Return the cells of an image that was read."""
         return tuple(json.loads(str(image)))
 
+    def images_cells(self, images: Sequence[object]) -> list[list[Json]]:
+        """Return the cells of images that were read."""
+        return cast("list[list[Json]]", json.loads(f"[{','.join(map(str, images))}]"))
+
     def hashed(self, image: str) -> str:
         """Return the expression of the fingerprint of an image."""
         return f"handrail_hash({image})"
+
+    def fingerprint(self, alias: str, columns: Sequence[str]) -> str:
+        """Return the expression of the fingerprint of columns of a row."""
+        return f"handrail_fp({', '.join(f'{alias}.{self.name(column)}' for column in columns)})"
 
     def xmin(self, alias: str) -> str | None:  # noqa: ARG002
         """Return None: SQLite keeps no version of a row."""
         return None
 
-    def chunk(self, width: int) -> int:
-        """Return how many rows of that many values one statement takes."""
-        return max(1, min(2000, VARIABLES_MAX // width))
+    def source(self, start: int, rows: Columns, keys: int, values: int) -> Source:
+        """Return rows as a table in a statement: one JSON text, and one value where all of a column are the same."""
+        alone, lists = columns_of(rows, keys, values)
+        plain = all(ALIKE.issuperset(map(type, cells)) for cells in lists.values())
+        given = json.dumps(list(zip(*lists.values(), strict=True)) or [0] * rows.count, ensure_ascii=False)
+        read = self.item if not plain or "\\u0000" in given else _extracted
+        chosen = [f"{read('j.value', at)} AS {name}" for at, name in enumerate(lists)]
+        columns = ", ".join([f"{start} + j.key AS n", *(f"? AS {name}" for name in alone), *chosen])
+        return f"k AS MATERIALIZED (SELECT {columns} FROM json_each(?) AS j)", (*map(bound, alone.values()), given)
 
-    def source(self, rows: Sequence[tuple[int, Row]], keys: int, values: int) -> Source:
-        """Return rows as a table in a statement."""
-        names = ["n", *(f"k{at}" for at in range(keys)), "v", *(f"x{at}" for at in range(values))]
-        line = f"({', '.join('?' * len(names))})"
-        found: list[object] = []
-        for number, row in rows:
-            cells = [*_filled(row.key, keys), row.version, *_filled(row.values, values)]
-            found += [number, *map(bound, cells)]
-        return f"k({', '.join(names)}) AS (VALUES {', '.join([line] * len(rows))})", tuple(found)
+    def named(self, keys: Sequence[Json], shape: TableShape, alias: str) -> tuple[str, str, tuple[Bound, ...]]:
+        """Return how the rows that have keys of one column are found."""
+        equal, text = f"{alias}.{self.name(shape.key[0])} = k.k0", json.dumps(keys, ensure_ascii=False)
+        if "\\u0000" not in text and ALIKE.issuperset(map(type, keys)):
+            return "(SELECT value AS k0 FROM json_each(?)) AS k CROSS JOIN ", equal, (text,)
+        source, given = self.source(0, Columns(len(keys), [list(keys)], None, ()), 1, 0)
+        return f"(WITH {source} SELECT k0 FROM k) AS k CROSS JOIN ", equal, given
+
+    def place(self, start: int, alias: str = "h") -> str:
+        """Return the condition of a row of the history that its number is one of a chunk."""
+        return f"{alias}.n BETWEEN {start} AND {start + CHUNK - 1}"
 
     def write(self, connection: Connection, work: Work) -> int:
         """Keep the images before, write, keep the images after."""
         part, shape = work.part, work.shape
-        source, given = self.source(work.rows, len(shape.key), max(len(part.columns), 1))
-        table, equal = self.table(part.schema, part.table), key_equals(self, shape, "t", planned_key(shape))
         if part.operation is Operation.INSERT:
-            return self._insert(connection, work, source, given)
-        matched = _changed(
-            connection,
-            f"WITH {source} INSERT INTO main.handrail_row (change_id, part, n, key, before) "
-            f"SELECT {work.change}, {work.number}, k.n, {self.image('t', shape.key)}, "
+            return self._insert(connection, work)
+        source, given = self._staged(connection, work)
+        table, equal = self.table(part.schema, part.table), key_equals(self, shape, "t", planned_key(shape))
+        readable = "" if part.versioned_by == "content" else f" AND {self.fingerprint('t', shape.stored)} IS NOT NULL"
+        matched = connection.exec_driver_sql(
+            "INSERT INTO main.handrail_row (change_id, part, n, key, before) "
+            f"WITH {source} SELECT {work.change}, {work.number}, k.n, {self.image('t', shape.key)}, "
             f"{self.image('t', part.columns) if part.columns else 'NULL'} "
-            f"FROM k CROSS JOIN {table} AS t WHERE {equal} AND {work.version} = k.v",
+            f"FROM k CROSS JOIN {table} AS t {_crossed(kept(self, work))} WHERE {equal} "
+            f"AND {work.version} = k.v{readable}",
             given,
-        )
-        if matched != len(work.rows) or part.cascade:
+        ).rowcount
+        if matched != work.rows.count or part.cascade:
+            self._dropped(connection, work)
             return matched
+        keys, chosen = ", ".join(f"t.{self.name(key)}" for key in shape.key), ", ".join(planned_key(shape))
         if part.operation is Operation.DELETE:
-            keys = ", ".join(f"t.{self.name(key)}" for key in shape.key)
-            chosen = ", ".join(planned_key(shape))
-            sql = f"WITH {source} DELETE FROM {table} AS t WHERE ({keys}) IN (SELECT {chosen} FROM k)"
-            return _changed(connection, sql, given)
-        written = _changed(
-            connection,
-            f"WITH {source} UPDATE OR ABORT {table} AS t SET {', '.join(self._sets(work))} "
-            f"FROM k {kept(self, work)} WHERE {equal}",
-            given,
+            sql = f"DELETE FROM {table} AS t WHERE ({keys}) IN (WITH {source} SELECT {chosen} FROM k)"
+            matched = connection.exec_driver_sql(sql, given).rowcount
+        else:
+            sql = (
+                f"UPDATE OR ABORT {table} AS t SET {', '.join(self._sets(work))} "
+                f"FROM (WITH {source} SELECT * FROM k) AS k {self._images(work)} WHERE {equal}"
+            )
+            matched = connection.exec_driver_sql(sql, given).rowcount
+            self._after(connection, work, source, given)
+        self._dropped(connection, work)
+        return matched
+
+    def _images(self, work: Work) -> str:
+        """Return the join to the images that are restored, which were compared before."""
+        if work.part.source is None:
+            return ""
+        return (
+            f"CROSS JOIN main.handrail_row AS h ON h.change_id = {work.undone} AND h.part = {work.part.source} "
+            "AND h.n = k.n"
         )
-        self._after(connection, work, source, given)
-        return written
+
+    def _staged(self, connection: Connection, work: Work) -> Source:
+        """Return the rows of a chunk as a table, which many of them are put into first."""
+        keys, values = len(work.shape.key), max(len(work.part.columns), 1)
+        if work.rows.count <= STAGED:
+            return self.source(work.start, work.rows, keys, values)
+        alone, lists = columns_of(work.rows, keys, values)
+        names = ["n", *lists]
+        made = ", ".join(["n INTEGER PRIMARY KEY", *lists])
+        connection.exec_driver_sql(f"CREATE TEMP TABLE handrail_k ({made})")
+        cells = [cells if ALIKE.issuperset(map(type, cells)) else map(bound, cells) for cells in lists.values()]
+        connection.exec_driver_sql(
+            f"INSERT INTO temp.handrail_k ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
+            list(zip(range(work.start, work.start + work.rows.count), *cells, strict=True)),
+        )
+        columns = ", ".join([*names, *(f"? AS {name}" for name in alone)])
+        return f"k AS (SELECT {columns} FROM temp.handrail_k)", tuple(map(bound, alone.values()))
+
+    def _dropped(self, connection: Connection, work: Work) -> None:
+        if work.rows.count > STAGED:
+            connection.exec_driver_sql("DROP TABLE temp.handrail_k")
 
     def _sets(self, work: Work) -> list[str]:
         sets = [
@@ -275,51 +389,59 @@ class Sqlite:
     def _after(self, connection: Connection, work: Work, source: str, given: tuple[object, ...]) -> None:
         part, shape = work.part, work.shape
         connection.exec_driver_sql(
-            f"WITH {source} UPDATE main.handrail_row AS r SET after = {self.image('t', part.columns)}, "
-            f"after_fp = {self.hashed(self.image('t', shape.stored))} "
-            f"FROM k CROSS JOIN {self.table(part.schema, part.table)} AS t "
+            f"UPDATE main.handrail_row AS r SET after = {self.image('t', part.columns)}, "
+            f"after_fp = {self.fingerprint('t', shape.stored)} "
+            f"FROM (WITH {source} SELECT * FROM k) AS k CROSS JOIN {self.table(part.schema, part.table)} AS t "
             f"WHERE {key_equals(self, shape, 't', planned_key(shape))} "
-            f"AND r.change_id = {work.change} AND r.part = {work.number} AND r.n = k.n",
+            f"AND r.change_id = {work.change} AND r.part = {work.number} AND r.n = k.n "
+            f"AND {self.place(work.start, 'r')}",
             given,
         )
 
-    def _insert(self, connection: Connection, work: Work, source: str, given: tuple[object, ...]) -> int:
+    def _insert(self, connection: Connection, work: Work) -> int:
         part, shape = work.part, work.shape
+        source, given = self.source(work.start, work.rows, len(shape.key), max(len(part.columns), 1))
         table, names = self.table(part.schema, part.table), ", ".join(map(self.name, part.columns))
         made = connection.exec_driver_sql(
-            f"WITH {source} INSERT OR ABORT INTO {table} ({names}) SELECT {', '.join(values(self, work))} "
-            f"FROM k {kept(self, work)} WHERE true ORDER BY k.n RETURNING {', '.join(map(self.name, shape.key))}",
+            f"INSERT OR ABORT INTO {table} ({names}) WITH {source} SELECT {', '.join(values(self, work))} "
+            f"FROM k {_crossed(kept(self, work))} WHERE true ORDER BY k.n "
+            f"RETURNING {', '.join(map(self.name, shape.key))}",
             given,
         ).all()
-        if len(made) != len(work.rows):
+        if len(made) != work.rows.count:
             return len(made)
-        rows = [(number, Row(tuple(map(cell, key)), None)) for (number, _), key in zip(work.rows, made, strict=True)]
-        source, given = self.source(rows, len(shape.key), 0)
-        return _changed(
-            connection,
-            f"WITH {source} INSERT INTO main.handrail_row (change_id, part, n, key, after, after_fp) "
-            f"SELECT {work.change}, {work.number}, k.n, {self.image('t', shape.key)}, {self.image('t', part.columns)}, "
-            f"{self.hashed(self.image('t', shape.stored))} FROM k CROSS JOIN {table} AS t "
-            f"WHERE {key_equals(self, shape, 't', planned_key(shape))}",
+        keys = Columns.of([(tuple(map(cell, key)), None, ()) for key in made])
+        source, given = self.source(work.start, keys, len(shape.key), 0)
+        return connection.exec_driver_sql(
+            "INSERT INTO main.handrail_row (change_id, part, n, key, after, after_fp) "
+            f"WITH {source} SELECT {work.change}, {work.number}, k.n, {self.image('t', shape.key)}, "
+            f"{self.image('t', part.columns)}, {self.fingerprint('t', shape.stored)} "
+            f"FROM k CROSS JOIN {table} AS t WHERE {key_equals(self, shape, 't', planned_key(shape))}",
             given,
-        )
+        ).rowcount
 
-    def touched(self, connection: Connection, plan: RowPlan) -> Mapping[str, Touched]:
-        """Return how many rows the connection has written; where several tables are written, the rows of each too."""
-        own = connection.exec_driver_sql("SELECT total_changes()").scalar_one()
-        found: dict[str, Touched] = {"*": (0, int(own), 0)}
-        if len(plan.footprint) > 1:
-            for name in plan.footprint:
-                count = connection.exec_driver_sql(f"SELECT count(*) FROM {self.table('', name)}").scalar_one()
-                found[name] = (int(count), 0, 0)
-        return found
+    def touches(self, counted: Collection[str]) -> str:
+        """Return the expression of how many rows the connection has written, and of how many each of several has."""
+        tables = sorted(counted) if len(counted) > 1 else ()
+        counts = "".join(f", (SELECT count(*) FROM {self.table('', name)})" for name in tables)
+        return f"json_array(total_changes(){counts})"
+
+    def touched(self, found: object, counted: Collection[str]) -> Mapping[str, Touched]:
+        """Return both as counts by table, the sum under `*`."""
+        own, *counts = json.loads(str(found))
+        touched: dict[str, Touched] = {"*": (0, own, 0)}
+        for name, count in zip(sorted(counted), counts, strict=False):
+            touched[name] = (count, 0, 0)
+        return touched
 
     def compared(self, plan: RowPlan, before: Mapping[str, Touched], after: Mapping[str, Touched]) -> Compared:
         """Return the sum over all tables, told as updates, and by how many rows each table grew or shrank.
 
-        Of what was written in all, the history takes one for each row, for an UPDATE two.
+        Of what was written in all, the history takes one for each row, for an UPDATE two, and so does each row of a
+        large chunk that is put into the temporary table.
         """
         own = sum(len(part.rows) * (2 if part.operation is Operation.UPDATE else 1) for part in plan.parts)
+        own += sum(_staged(len(part.rows)) for part in plan.parts if part.operation is not Operation.INSERT)
         planned: dict[str, Touched] = {"*": (0, sum(sum(counts) for counts in plan.footprint.values()), 0)}
         found: dict[str, Touched] = {"*": (0, after["*"][1] - before["*"][1] - own, 0)}
         for name in after.keys() - {"*"}:
@@ -336,14 +458,19 @@ def _grown(count: int) -> Touched:
     return (max(count, 0), 0, max(-count, 0))
 
 
-def _changed(connection: Connection, sql: str, given: tuple[object, ...]) -> int:
-    """Run a statement; return how many rows it changed (the driver does not tell for one that begins with WITH)."""
-    connection.exec_driver_sql(sql, given)
-    return int(connection.exec_driver_sql("SELECT changes()").scalar_one())
+def _staged(count: int) -> int:
+    """Return how many of so many rows are put into the temporary table."""
+    last = count % CHUNK
+    return count - last + (last if last > STAGED else 0)
 
 
-def _filled(cells: Sequence[Json], count: int) -> list[Json]:
-    return [*cells[:count], *[None] * (count - len(cells))]
+def _crossed(join: str) -> str:
+    """Return a join that is carried out where it stands."""
+    return f"CROSS {join}" if join else ""
+
+
+def _extracted(image: str, index: int) -> str:
+    return f"json_extract({image}, '$[{index}]')"
 
 
 def _obstacle(kind: str, sql: str, info: Sequence[object]) -> str:
@@ -354,16 +481,43 @@ def _obstacle(kind: str, sql: str, info: Sequence[object]) -> str:
     return f"it has more than {COLUMNS_MAX} columns" if len(info) > COLUMNS_MAX else ""
 
 
-def _references(connection: Connection, table: str, key: tuple[str, ...]) -> tuple[Reference, ...]:
-    found = connection.exec_driver_sql(
-        'SELECT m.name, f.id, f."from", f."to", f.on_delete, f.on_update '
-        "FROM main.sqlite_master AS m, pragma_foreign_key_list(m.name, 'main') AS f "
-        "WHERE m.type = 'table' AND lower(f.\"table\") = lower(?) ORDER BY m.name, f.id, f.seq",
-        (table,),
-    ).all()
-    groups: dict[tuple[str, int], list[Sequence[object]]] = {}
+_OURS = "handrail: how long this connection waits for a lock, in milliseconds"
+_FUNCTIONS: tuple[tuple[str, int, Callable[..., object]], ...] = (
+    ("handrail_image", -1, image),
+    ("handrail_hash", 1, hashed),
+    ("handrail_item", 2, item),
+    ("handrail_fp", -1, fingerprint),
+)
+_SHAPE = """
+json_array(
+    (SELECT json_array(type, sql) FROM main.sqlite_master WHERE type IN ('table', 'view') AND name = ?),
+    (SELECT json_group_array(json_array(name, type, pk, hidden)) FROM
+        (SELECT name, type, pk, hidden FROM pragma_table_xinfo(?, 'main') ORDER BY cid)),
+    (SELECT json_group_array(sql) FROM (SELECT tbl_name, type, sql FROM main.sqlite_master UNION ALL
+        SELECT tbl_name, type, sql FROM temp.sqlite_master) WHERE type = 'trigger' AND lower(tbl_name) = lower(?)),
+    (SELECT json_group_array(json_array(name, id, mine, theirs, on_delete, on_update)) FROM
+        (SELECT m.name, f.id, f."from" AS mine, f."to" AS theirs, f.on_delete, f.on_update
+         FROM main.sqlite_master AS m, pragma_foreign_key_list(m.name, 'main') AS f
+         WHERE m.type = 'table' AND lower(f."table") = lower(?) AND (SELECT foreign_keys FROM pragma_foreign_keys)
+         ORDER BY m.name, f.id, f.seq)))
+"""
+
+
+def _shape(schema: str, table: str, found: object) -> TableShape | None:
+    """Return the shape that `_SHAPE` read."""
+    made, info, triggers, references = json.loads(str(found))
+    if schema not in ("", "main") or made is None:
+        return None
+    columns = tuple(ShapeColumn(row[0], "", row[1], row[3] in (2, 3)) for row in info)
+    key = tuple(row[0] for row in sorted((row for row in info if row[2]), key=lambda row: int(row[2])))
+    obstacle = _obstacle(made[0], made[1], info)
+    return TableShape("", table, columns, key, _references(references, key), tuple(triggers), obstacle)
+
+
+def _references(found: Sequence[Sequence[object]], key: tuple[str, ...]) -> tuple[Reference, ...]:
+    groups: dict[tuple[str, str], list[Sequence[object]]] = {}
     for row in found:
-        groups.setdefault((str(row[0]), int(row[1])), []).append(row)
+        groups.setdefault((str(row[0]), str(row[1])), []).append(row)
     return tuple(
         Reference(
             "", child, tuple(str(row[2]) for row in rows),

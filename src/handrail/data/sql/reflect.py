@@ -23,6 +23,8 @@ _NOT_VALID = """
     WHERE i.indisprimary AND NOT (i.indisvalid AND i.indisready AND i.indislive)
 """
 _HIDDEN = ("pg_", "information_schema")
+_OURS = "handrail_"
+"""How our own tables begin: the history holds old rows, which agents are not told of."""
 
 
 def reflect(engine: Engine) -> Catalog:
@@ -63,6 +65,8 @@ def _tables(inspector: Inspector, dialect: Dialect, broken: Collection[tuple[str
         if dialect is Dialect.POSTGRES:
             views |= set(inspector.get_materialized_view_names(schema=schema))
         for name in sorted({*inspector.get_table_names(schema=schema), *views}):
+            if name.startswith(_OURS):
+                continue
             columns = tuple(_column(column) for column in inspector.get_columns(name, schema=schema))
             key: tuple[str, ...] = ()
             if name not in views and (schema, name) not in broken:

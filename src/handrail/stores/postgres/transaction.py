@@ -492,6 +492,27 @@ class PostgresTransaction:
         """Write what was learned."""
         self._write("put_shape", tool, state)
 
+    # --- pieces -------------------------------------------------------------------------------------------------------
+
+    def put_piece(self, key: str, number: int, body: bytes, until_us: int) -> None:
+        """Keep one piece."""
+        if number == 0:
+            self._write("prune_pieces", self.now_us)
+        self._write("put_piece", key, number, until_us, body)
+
+    def pieces(self, key: str) -> tuple[int, ...]:
+        """Return the numbers of the pieces."""
+        return tuple(cast("int", row[0]) for row in self._ask(SQL["pieces"], (key,)))
+
+    def piece(self, key: str, number: int) -> bytes | None:
+        """Return one piece."""
+        rows = self._ask(SQL["piece"], (key, number))
+        return bytes(cast("bytes", rows[0][0])) if rows else None
+
+    def drop_pieces(self, key: str) -> None:
+        """Forget all pieces of a key."""
+        self._write("drop_pieces", key)
+
 
 def _where(name: str, conditions: list[str]) -> LiteralString:
     return SQL[name].replace(":where", " AND ".join(conditions))

@@ -220,3 +220,15 @@ SELECT rolname::TEXT FROM pg_roles WHERE rolcanlogin AND NOT rolsuper AND rolnam
 AND (has_schema_privilege(oid, 'handrail', 'CREATE') OR has_schema_privilege(oid, 'handrail', 'USAGE') AND (
 SELECT bool_or(has_table_privilege(pg_roles.oid, pg_class.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')) FROM pg_class
 WHERE relnamespace = 'handrail'::REGNAMESPACE AND relkind = 'r')) ORDER BY rolname
+
+-- name: put_piece
+INSERT INTO pieces (key, number, until_us, body) VALUES (%s, %s, %s, %s)
+ON CONFLICT (key, number) DO UPDATE SET until_us = excluded.until_us, body = excluded.body
+-- name: pieces
+SELECT number FROM pieces WHERE key = %s ORDER BY number
+-- name: piece
+SELECT body FROM pieces WHERE key = %s AND number = %s
+-- name: drop_pieces
+DELETE FROM pieces WHERE key = %s
+-- name: prune_pieces
+DELETE FROM pieces WHERE until_us < %s

@@ -136,3 +136,14 @@ INSERT OR REPLACE INTO reviewers (name, salt, public_key, added_us) VALUES (?, ?
 SELECT state FROM shapes WHERE tool = ?
 -- name: put_shape
 INSERT OR REPLACE INTO shapes (tool, state) VALUES (?, ?)
+
+-- name: put_piece
+INSERT OR REPLACE INTO pieces (key, number, until_us, body) VALUES (?, ?, ?, ?)
+-- name: pieces
+SELECT number FROM pieces WHERE key = ? ORDER BY number
+-- name: piece
+SELECT body FROM pieces WHERE key = ? AND number = ?
+-- name: drop_pieces
+DELETE FROM pieces WHERE key = ?
+-- name: prune_pieces
+DELETE FROM pieces WHERE until_us < ?
