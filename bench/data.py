@@ -260,10 +260,6 @@ def counted(database: str, db: GuardedRows, engine: sa.Engine) -> list[Figure]:
     """Return how many statements and commits one row takes; the statements are printed on stderr."""
     said: list[str] = []
 
-    def began(_connection: object) -> None:
-        if database == "postgres":
-            said.append("BEGIN (driver)")
-
     def ended(_connection: object) -> None:
         if database == "postgres":
             said.append("COMMIT (driver)")
@@ -272,7 +268,6 @@ def counted(database: str, db: GuardedRows, engine: sa.Engine) -> list[Figure]:
         said.append(" ".join(sql.split())[:110])
 
     plan = db.update("lead", [5], {"status": "counted", "score": 5})
-    sa.event.listen(engine, "begin", began)
     sa.event.listen(engine, "commit", ended)
     sa.event.listen(engine, "before_cursor_execute", sent)
     db.apply(plan)

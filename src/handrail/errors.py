@@ -19,6 +19,8 @@ HandrailError                    something went wrong; the message says what to 
 |  |  |- QueryFailed             the database did not answer it
 |  |- ChangeRefused              a change of rows was not made: stale, in conflict, more than planned (data/rows)
 |  |- ResourceRefused            a change of a file or HTTP resource was not made (data/resources)
+|  |- NotNow                     a tool could not try: busy, out of reach; an earlier call may have done it
+|  |  |- DatabaseBusy            a database is locked or does not answer (data/rows)
 |- OutcomeUnknown                a tool may have done it: nobody knows yet
 |  |- CommitInDoubt              whether a change of rows was committed is not known yet (data/rows)
 |  |- ResourceInDoubt            whether a file or HTTP resource was changed is not known yet (data/resources)
@@ -103,6 +105,13 @@ class NotDone(HandrailError):  # noqa: N818 (it says what became of it)
     """
 
     reason = Reason.ERROR
+
+
+class NotNow(NotDone):
+    """This call did nothing, since the other side was busy or out of reach. Ask again in a moment.
+
+    Unlike any other `NotDone` it says nothing of earlier calls: an action in doubt stays in doubt.
+    """
 
 
 class OutcomeUnknown(HandrailError):  # noqa: N818

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.stores.postgres.server import server
 
 from handrail.cli.exits import Code
 from handrail.core.facts import Latch
@@ -542,6 +543,126 @@ def test_tools_that_never_passed_through(project):
     write(project, "  mail.send:", "  mail.forward: {do: send}\n  mail.send:")
     finding = found(project)["tools"]
     assert (finding.level, finding.items) == ("warning", ("mail.forward",))
+
+
+def test_guarded_data_that_nobody_used(project):
+    """What to do is how places are used; functions are spoken of where there are some."""
+    head = "version: 1\nagents: {bot: {}}\ndatabases: {shop: {url: 'sqlite:///shop.db'}}\n"
+    (project.folder / "handrail.yaml").write_text(head)
+    todo = found(project)["tools"].todo
+    assert "handrail data serve NAME --agent AGENT" in todo
+    assert "@hr.tool" not in todo
+    assert "hr.files" not in todo
+    (project.folder / "handrail.yaml").write_text(head + "tools: {a.b: {do: send}}\nfiles: {notes: {root: notes}}\n")
+    todo = found(project)["tools"].todo
+    assert all(said in todo for said in ("@hr.tool", "handrail data serve NAME", "hr.files"))
+
+
+# --- places ---
+
+PLACES = """\
+version: 1
+agents: {bot: {}}
+databases: {shop: {url: "sqlite:///shop.db", tables: {lead: {write: [status]}}}}
+files: {notes: {root: notes}}
+http: {crm: {url: "https://crm.example.com/", headers: {X-Key: "env:CRM_KEY"}}}
+"""
+
+
+@pytest.fixture
+def placed(project, monkeypatch):
+    """A project with guarded data of each kind that can be used as declared."""
+    monkeypatch.setenv("CRM_KEY", "k")
+    (project.folder / "handrail.yaml").write_text(PLACES)
+    (project.folder / "notes").mkdir()
+    alter(project, "CREATE TABLE lead (id integer PRIMARY KEY, status text)")
+    project.ok("data", "install", "shop", "--apply")
+    return project
+
+
+def alter(project, sql):
+    with sqlite3.connect(project.folder / "shop.db") as connection:
+        connection.execute(sql)
+    connection.close()
+
+
+def test_places_as_declared(placed, project):
+    """All is well, and without guarded data too."""
+    finding = found(placed)["places"]
+    assert (finding.level, "3 places" in finding.message) == ("ok", True)
+    write(project)
+    assert level(project, "places") == "ok"
+
+
+UNFIT = {
+    "no table": ("lead:", "leed:", "warning", "no table 'leed', .* Did you mean 'lead'"),
+    "no column": ("[status]", "[statuss]", "warning", "no column 'statuss'"),
+    "no file": ("shop.db", "other.db", "error", "no file"),
+    "the store": ("shop.db", ".handrail/handrail.db", "error", "shop: .* is the store itself"),
+    "no server": ("sqlite:///shop.db", "postgresql://u:hush@127.0.0.1:1/x", "error", "shop: .*cannot be reached"),
+    "no variable for a database": ("sqlite:///shop.db", "env:NO_SUCH_URL", "error", "NO_SUCH_URL, which is not set"),
+    "no variable for a header": ("CRM_KEY", "NO_SUCH_KEY", "error", "crm: The header X-Key .* NO_SUCH_KEY"),
+    "no variable for an address": ("https://crm.example.com/", "env:NO_CRM", "error", "crm: The address .* NO_CRM"),
+    "no folder": ("root: notes", "root: gone", "error", "notes: There is no folder .*gone"),
+    "no variable for a folder": ("root: notes", "root: env:NO_ROOT", "error", "notes: .* NO_ROOT"),
+}
+
+
+@pytest.mark.parametrize("what", UNFIT)
+def test_places_that_cannot_be_used(placed, what):
+    """Each is named with what is the matter, and no password."""
+    old, new, how_bad, text = UNFIT[what]
+    placed.run("doctor")
+    if what == "the store":
+        append(placed)
+    (placed.folder / "handrail.yaml").write_text(PLACES.replace(old, new))
+    finding = found(placed)["places"]
+    assert (finding.level, len(finding.items)) == (how_bad, 1)
+    assert re.search(text, finding.items[0])
+    assert "hush" not in repr(finding)
+
+
+def test_places_without_a_history(placed):
+    """None at all is a warning, a part an error; without tables nobody needs one."""
+    alter(placed, "DROP TABLE handrail_row")
+    finding = found(placed)["places"]
+    assert (finding.level, "handrail_row is missing" in finding.items[0]) == ("error", True)
+    alter(placed, "DROP TABLE handrail_change")
+    alter(placed, "DROP TABLE handrail_meta")
+    finding = found(placed)["places"]
+    assert (finding.level, "handrail data install shop --apply" in finding.items[0]) == ("warning", True)
+    (placed.folder / "handrail.yaml").write_text(PLACES.replace(", tables: {lead: {write: [status]}}", ""))
+    assert level(placed, "places") == "ok"
+
+
+def test_places_in_a_file_that_is_no_database(placed):
+    """Said, not raised."""
+    (placed.folder / "shop.db").write_text("x" * 10_000)
+    finding = found(placed)["places"]
+    assert (finding.level, "cannot be read" in finding.items[0]) == ("error", True)
+
+
+def test_places_by_a_superuser(placed):
+    """Refused as when agents come."""
+    (placed.folder / "handrail.yaml").write_text(PLACES.replace("sqlite:///shop.db", server().url()))
+    finding = found(placed)["places"]
+    assert (finding.level, "is a superuser" in finding.items[0]) == ("error", True)
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can become somebody else")
+def test_places_in_a_folder_that_cannot_be_written(placed):
+    """By the user who asks."""
+    policy, file = load(placed.folder / "handrail.yaml"), placed.folder / "handrail.yaml"
+    open_up(placed.folder)
+    (placed.folder / "notes").chmod(0o755)
+    (placed.folder / "shop.db").chmod(0o644)
+    os.seteuid(NOBODY)
+    try:
+        checks = {one.check: one for one in examine(policy, file, open_place("memory:", placed.folder), 0)}
+    finally:
+        os.seteuid(0)
+    finding = checks["places"]
+    assert (finding.level, "This user cannot write" in finding.items[0]) == ("error", True)
 
 
 def test_no_tools(project):

@@ -1,12 +1,15 @@
 """`handrail undo`: a person takes back what agents did, through the MCP server whose tools did it."""
 
+import contextlib
 import json
+import sqlite3
 import sys
 import time
 
 import pytest
 
 import handrail
+from handrail.cli.exits import UsageError
 from handrail.core.record import Record, RecordKind
 from handrail.core.store import Query
 
@@ -359,3 +362,102 @@ def test_many_actions_are_quick(office):
     assert office.undo("--run", "R1").exit_code == 0
     assert time.monotonic() - begun < 20
     assert office.sizes()[0] == 10
+
+
+class Shop:
+    """A project with a guarded database and a change of one row."""
+
+    def __init__(self, project):
+        self.project = project
+        self.write("CREATE TABLE lead (id INTEGER PRIMARY KEY, status TEXT)", "INSERT INTO lead VALUES (1, 'a')")
+        (project.folder / "handrail.yaml").write_text(
+            "version: 1\nreviewers: [kim@example.com]\n"
+            "agents: {bot: {access: write, owner: dana, tokens_per_day: 1000}}\n"
+            "databases: {shop: {url: 'sqlite:///shop.db', tables: {lead: {write: [status], rows_free: 5}}}}\n"
+        )
+        project.ok("data", "install", "--apply")
+        project.ok("reviewer", "add", KIM, "--secret-stdin", input="kim's secret\n")
+        with handrail.open(project.folder / "handrail.yaml", alerts=False) as hr, hr.run(agent="bot", id="R1"):
+            shop = hr.database("shop")
+            self.change = shop.apply(shop.update("lead", [1], {"status": "b"})).change
+
+    def write(self, *statements):
+        with contextlib.closing(sqlite3.connect(self.project.folder / "shop.db")) as connection, connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def look(self, *words):
+        result = self.project.run("undo", *words, "--dry-run", "--json")
+        return json.loads(result.stdout)["actions"]
+
+
+@pytest.fixture
+def shop(project):
+    return Shop(project)
+
+
+def test_however_often_a_person_looks_the_undo_goes_on(shop):
+    """Retries are counted for agents: five looks at a conflict open no ticket, and once it is gone it is undone."""
+    shop.write("UPDATE lead SET status = 'c'")
+    for _ in range(5):
+        assert [one["fate"] for one in shop.look("--run", "R1")] == ["conflict"]
+    shop.write("UPDATE lead SET status = 'b'")
+    assert shop.project.json("review", "list")["tickets"] == []
+    shop.project.ok("undo", "--run", "R1", "--secret-stdin", input="kim's secret\n")
+
+
+def test_a_digest_tells_when_and_what(shop):
+    """From the journal; a beginning with its place does, too; and without the journal's from the receipt."""
+    for said in (shop.change, f"shop/{shop.change}", f"shop/{shop.change[:10]}", shop.change[:10]):
+        (one,) = shop.look(said)
+        assert (one["fate"], one["effects"], one["run"]) == ("ready", ["update row/shop/lead/1"], "R1")
+        assert one["at"] is not None
+    (one,) = shop.look(f"shop/{shop.change}", "--store", "sqlite:///other.db")
+    assert (one["fate"], one["effects"], one["run"]) == ("ready", ["update row/shop/lead (1 row)"], "")
+    assert one["at"] is not None
+
+
+def test_without_its_history_a_change_was_not_never_made(shop):
+    """It is told how to have them."""
+    shop.write("ALTER TABLE handrail_change RENAME TO elsewhere")
+    (one,) = shop.look("--run", "R1")
+    assert one["fate"] == "failed"
+    assert one["why"].endswith("Install them: handrail data install")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("abcdefgh", "--run", "R1"),
+        ("abcdefgh", "--run", "R1", "--", "true"),
+        ("abcdefgh", "true"),
+        ("a", "b", "--", "c"),
+    ],
+)
+def test_one_thing_is_undone_and_a_server_comes_after_the_dashes(project, words):
+    """A word beside --run is never taken for a program."""
+    result = project.run("undo", *words)
+    assert result.exit_code == 2
+    assert "Name one thing to undo" in result.stderr
+
+
+def test_dashes_that_are_the_value_of_an_option_begin_no_command(shop):
+    """The note may be anything."""
+    assert shop.project.run("undo", "--run", "R1", "--dry-run", "--note", "--").exit_code == 0
+    assert shop.project.run("undo", "x", "--note", "--", "y").exit_code == 2
+    assert shop.project.run("undo", "--run", "R1", "--dry-run", "--", "no-such-program").exit_code == 3
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_is_signed_is_shown_before_the_secret_is_asked_for(shop, monkeypatch, as_json):
+    """On the terminal; with --json beside it, on stderr."""
+    seen = []
+
+    def ask(prompt, *, stdin):
+        seen.append(prompt)
+        raise UsageError("stop")
+
+    monkeypatch.setattr("handrail.cli.people.ask_secret", ask)
+    result = shop.project.run("undo", shop.change, *(["--json"] if as_json else []))
+    assert seen
+    assert "update row/shop/lead/1" in (result.stderr if as_json else result.stdout)

@@ -238,6 +238,16 @@ def test_an_action_in_doubt_in_another_run(office):
     assert office.admit("vm.tag", {"id": "1"}, run="two", call="c1").outcome.reason is Reason.IN_DOUBT
 
 
+@pytest.mark.parametrize("call", ["c1", "c2"])
+def test_an_action_in_doubt_that_may_be_repeated_is_taken_up(office, call):
+    """The flow is told that an attempt before it may have happened; one that nobody made before is not."""
+    office.load("version: 1\nagents: {bot: {access: write}}\ntools: {vm.put: {do: create, idempotent: true}}")
+    assert not office.admit("vm.put", {"id": "1"}, call="c1").taken_up
+    office.store.crash()
+    assert office.admit("vm.put", {"id": "1"}, call=call).taken_up
+    assert not office.admit("vm.put", {"id": "2"}, call="c3").taken_up
+
+
 # --- denials ----------------------------------------------------------------------------------------------------------
 
 

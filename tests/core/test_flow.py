@@ -347,6 +347,28 @@ def test_what_an_attempt_before_may_have_done_counts_although_the_last_did_nothi
     assert play.expect(Settle).cut_off
 
 
+BUSY = Raised(OSError("busy"), "it is locked.", final=True, only_now=True)
+
+
+def test_an_attempt_that_could_not_be_made_is_a_failure_and_is_not_repeated():
+    """The first one of its action did nothing, and nothing else did."""
+    end = begin(repeatable=True).answer(go()).answer(BUSY).expect(Settle)
+    assert (end.outcome.status, end.outcome.reason, end.cut_off) == (Status.FAILED, Reason.ERROR, False)
+
+
+@pytest.mark.parametrize("before", ["in this flow", "in another one"])
+def test_an_attempt_that_could_not_be_made_leaves_an_action_in_doubt(before):
+    """It says nothing of the attempt before it, which may have happened."""
+    play = begin(repeatable=True)
+    if before == "in this flow":
+        settle(play.answer(go()).answer(Raised(OSError("x"), "it hung", cut_off=True)), failures=1)
+        play.answer(0.5).answer(True).answer(go(1))
+    else:
+        play.answer(go(taken_up=True))
+    end = play.answer(BUSY).expect(Settle)
+    assert (end.outcome.status, end.outcome.reason, end.cut_off) == (Status.FAILED, Reason.IN_DOUBT, True)
+
+
 def test_an_unknown_outcome_of_a_write():
     """It stays in doubt; a tool that is idempotent is asked again."""
     play = begin().answer(go()).answer(Raised(OSError("x"), "the answer was lost.", cut_off=True))

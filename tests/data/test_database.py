@@ -65,7 +65,11 @@ def using(kind, shop):
 def test_reading(using):
     """Rows and descriptions; a change is no query."""
     with using() as db:
-        assert db.query("SELECT id, score FROM lead WHERE id < 3 ORDER BY id").rows == ((1, 10), (2, 20))
+        read = db.query("SELECT id, score FROM lead WHERE id < 3 ORDER BY id")
+        assert (read.rows, read.why) == (((1, 10), (2, 20)), "All rows.")
+        cut = db.query("SELECT a.id FROM lead AS a, lead AS b, lead AS c")
+        assert cut.truncated
+        assert cut.why.startswith("Only the first 1,000 rows are given")
         (lead,) = db.describe("lead")
         assert lead["may"] == {
             "update": ["status", "score"], "insert": True, "delete": True, "rows_max": 50, "rows_free": 3,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import handrail
-from handrail.data.rows import CommitInDoubt, GuardedRows
+from handrail.data.rows import CommitInDoubt, DatabaseBusy, GuardedRows
 from handrail.data.rows.sqlite import Sqlite
 
 WORKER = Path(__file__).with_name("front_worker.py")
@@ -103,6 +103,36 @@ def test_the_commit_is_in_doubt(small, monkeypatch):
         monkeypatch.undo()
         assert db.apply(other).again
     assert small.changes() == 2
+
+
+def test_a_locked_database_is_told_of_at_once_and_leaves_a_doubt_in_doubt(small, monkeypatch):
+    """A busy database is no retry; where an attempt before may have been made, nobody says that it was not."""
+    with small.using() as db:
+        plan, other = (db.update("lead", [n], {"status": "new"}) for n in (1, 2))
+        calls = []
+
+        def answers(*errors):
+            left = list(errors)
+
+            def apply(self, plan, digest=None):
+                calls.append(plan.digest)
+                raise left.pop(0)
+
+            monkeypatch.setattr(GuardedRows, "apply", apply)
+
+        db.database._parts.edge.host.sleep = lambda _: None
+        answers(DatabaseBusy("It is locked."))
+        with pytest.raises(DatabaseBusy):
+            db.apply(plan)
+        assert len(calls) == 1
+        assert small.hole() == set()
+        answers(CommitInDoubt("The connection broke.", other.digest), DatabaseBusy("It is locked."))
+        with pytest.raises(DatabaseBusy):
+            db.apply(other)
+        monkeypatch.undo()
+        assert len(small.hole()) == 1
+        assert not db.apply(other).again
+        assert small.hole() == set()
 
 
 def test_the_connection_breaks_at_the_commit(small, monkeypatch):

@@ -11,7 +11,7 @@ from tests.stores.postgres.server import server
 import handrail
 from handrail.data.database import Database
 from handrail.data.opening import _address, own_name
-from handrail.data.reading import QueryRefused
+from handrail.data.reading import QueryFailed, QueryRefused
 from handrail.data.rows import ChangeRefused
 from handrail.data.table import Table
 from handrail.policy import load
@@ -162,10 +162,11 @@ def test_foreign_keys_are_enforced_where_the_engine_is_ours(small):
     ("where", "text"),
     [
         ("shp", "Did you mean 'shop'"),
+        ("shp", "There is: shop"),
         ("nothing", "There is: shop"),
         ("sqlite://", "Name a file"),
         ("sqlite:///none.db", "There is no file"),
-        ("mysql://root:secret@h/db", "is not read"),
+        ("mysql://root:secret@h/db", "A database of the kind mysql is not read. Use PostgreSQL"),
         ("postgresql+asyncpg://u:secret@h/db", "is not read"),
         ("postgresql://u:secret@127.0.0.1:1/db", "cannot be reached"),
         ("https://u:secret@example.com", "is not read"),
@@ -179,6 +180,71 @@ def test_what_cannot_be_opened(small, where, text):
         with pytest.raises(handrail.ConfigurationError, match=text) as refused:
             hr.database(where)
         assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("way", ["by name", "by address", "by a link", "as an engine"])
+def test_the_store_itself(small, way):
+    """Is no database for agents, under any name; nothing of it is declared."""
+    store = small.folder / "handrail.db"
+    (small.folder / "link.db").symlink_to(store)
+    small.write(BARE + "databases: {s: {url: 'sqlite:///handrail.db', tables: {journal: {write: [body]}}}}\n")
+    where = {
+        "by name": "s",
+        "by address": f"sqlite:///{store}",
+        "by a link": f"sqlite:///{small.folder}/link.db",
+        "as an engine": sa.create_engine(f"sqlite:///{store}"),
+    }[way]
+    with small.open() as hr:
+        with pytest.raises(handrail.ConfigurationError, match=r"is the store itself .* Name another database"):
+            hr.database(where)
+        assert way == "by name" or hr.policy.tool("handrail.query") is hr.policy.tool("link.query") is None
+
+
+def test_a_role_that_reaches_the_store(tmp_path):
+    """On PostgreSQL a store may stand in the same database, in a schema that agents cannot use."""
+    with front("postgres", tmp_path) as shop:
+        name, role = sa.make_url(shop.url).database, sa.make_url(shop.url).username
+        server().run("CREATE SCHEMA handrail; CREATE TABLE handrail.journal (body text)", name)
+        with shop.open() as hr:
+            hr.database("shop").close()
+            server().run(f"GRANT USAGE ON SCHEMA handrail TO {role}; GRANT SELECT ON handrail.journal TO {role}", name)
+            with pytest.raises(handrail.ConfigurationError, match=r"schema handrail.*REVOKE ALL ON SCHEMA handrail"):
+                hr.database("shop")
+        server().run("DROP SCHEMA handrail CASCADE", name)
+
+
+@pytest.mark.parametrize("way", ["replaced", "removed"])
+def test_the_file_is_another_one(small, way):
+    """Nothing is read or changed, neither there nor in what is gone, until it is opened anew."""
+    file = small.folder / "shop.db"
+    with small.using() as db:
+        plan = db.update("lead", [1], {"status": "x"})
+        db.apply(plan)
+        db_file = file.read_bytes()
+        file.rename(small.folder / "old.db")
+        if way == "replaced":
+            file.write_bytes(db_file)
+        for call in (
+            lambda: db.update("lead", [2], {"status": "x"}),
+            lambda: db.apply(plan),
+            lambda: db.undo(plan.digest),
+        ):
+            with pytest.raises(ChangeRefused, match=f"was {way} since it was opened"):
+                call()
+        with pytest.raises(QueryFailed, match=f"was {way} since it was opened"):
+            db.query("SELECT count(*) AS n FROM lead")
+        assert file.exists() == (way == "replaced")
+    if way == "replaced":
+        with small.using() as db:
+            assert db.apply(db.update("lead", [2], {"status": "x"})).rows == 1
+
+
+@pytest.mark.parametrize("tables", [["lead"], {"lead": {"write": ["status"]}}, {1: Table(write={"status"})}, "lead"])
+def test_tables_that_are_none(small, tables):
+    """It says what to give."""
+    small.write(BARE)
+    with small.open() as hr, pytest.raises(handrail.ConfigurationError, match=r"Give a handrail\.Table"):
+        hr.database(small.engine, tables=tables)
 
 
 def test_no_database_at_all(small):

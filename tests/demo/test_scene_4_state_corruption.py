@@ -6,7 +6,7 @@ import pytest
 
 import handrail
 from handrail.core.ticket import TicketState
-from handrail.demo.scene_4_state_corruption import POLICY, STATUSES, StateCorruption
+from handrail.demo.scene_4_state_corruption import POLICY, STATUSES, StateCorruption, _question
 
 
 def test_it_is_held(stage):
@@ -33,7 +33,11 @@ def test_the_counts_are_the_world_s(stage):
     with handrail.open(stage.folder / "handrail.yaml") as hr:
         states = sorted(ticket.state for ticket in hr.store.read(lambda tx: tx.tickets()))
         assert not hr.store.verify().faults
+        questions = [_question(ticket) for ticket in hr.store.read(lambda tx: tx.tickets())]
     assert states.count(TicketState.DENIED) == 1
+    shown = [text for question in questions for name, text in question if name == "for example"]
+    assert len(shown) == 6
+    assert all(text.startswith(("lead 8001: ", "lead 8002: ", "lead 11105: ", "lead 11106: ")) for text in shown)
 
 
 @pytest.mark.parametrize("columns", ["[name]", "[]"], ids=["another column", "none"])

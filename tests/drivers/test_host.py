@@ -14,7 +14,7 @@ from handrail.core.record import RecordKind
 from handrail.core.store import Query
 from handrail.drivers import blocking
 from handrail.drivers.host import Body, current, new_id, new_nonce
-from handrail.errors import NotDone, OutcomeUnknown, StoreError
+from handrail.errors import NotDone, NotNow, OutcomeUnknown, StoreError
 
 quick = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -330,6 +330,7 @@ class LateAnswer(NotDone, TimeoutError):
     [
         (NotDone("no"), Reason.ERROR, True, False),
         (Stale("no"), Reason.STALE, True, False),
+        (NotNow("busy"), Reason.ERROR, True, False),
         (Odd("no"), Reason.ERROR, True, False),
         (OutcomeUnknown("lost"), Reason.ERROR, False, True),
         (TimeoutError("late"), Reason.ERROR, False, True),
@@ -343,6 +344,7 @@ def test_what_a_tool_says_of_its_failure(room, error, reason, final, cut_off):
     """It did nothing, and why; or it may have: where it says both, it may have."""
     answer = raised(room, error)
     assert (answer.reason, answer.final, answer.cut_off) == (reason, final, cut_off)
+    assert answer.only_now is isinstance(error, NotNow)
 
 
 @pytest.mark.parametrize(("error", "reason"), [(NotDone("no"), Reason.ERROR), (Stale("no"), Reason.STALE)])

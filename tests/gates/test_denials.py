@@ -46,6 +46,44 @@ def test_a_persons_refusal_is_named_as_such(case):
     assert found.why.startswith("A person refused")
 
 
+def lead(*ids, rule="review"):
+    """Return what is remembered where a write of these rows was refused."""
+    return {f"row/shop/lead/{id}": Resource(denials=(("update", rule),)) for id in ids}
+
+
+def change(*keys, rows=0):
+    """Return the arguments of a planned update of rows of a table."""
+    touch = {"do": "update", "at": "row/shop/lead", "rows": rows or len(keys)}
+    return {"change": "0" * 64, "by": "key", "touches": [{**touch, "keys": list(keys)} if keys else touch]}
+
+
+@pytest.mark.parametrize("args", [change(*"12345"), change(rows=500)], ids=["named", "whole table"])
+def test_rows_of_a_table_are_one_objection(case, args):
+    """Which names the table, how many rows, and the first of them."""
+    (found,) = DenialMemory().judge(case("shop.apply_change", args, resources=lead(*"12345")))
+    values = dict(found.values)
+    assert (values["resource"], values["rows"]) == ("row/shop/lead", 5)
+    assert values["first"] == [f"row/shop/lead/{id}" for id in "123"]
+    assert "A person refused to update 5 rows of row/shop/lead before (1, 2, 3 and 2 more)" in found.why
+    assert "handrail review clear row/shop/lead/1" in found.why
+
+
+def test_each_rule_objects_for_itself(case):
+    """What a person refused is told apart from what a rule did."""
+    known = lead("1", "2") | lead("3", "4", rule="too-many")
+    found = DenialMemory().judge(case("shop.apply_change", change(rows=500), resources=known))
+    assert [(dict(one.values)["rule"], dict(one.values)["rows"]) for one in found] == [("review", 2), ("too-many", 2)]
+
+
+def test_other_rows_of_the_table_are_not_meant(case):
+    """A refusal of named rows says nothing of others; one of the whole table says something of each."""
+    known = lead(*"123")
+    assert DenialMemory().judge(case("shop.apply_change", change("7", "8"), resources=known)) == ()
+    whole = {"row/shop/lead": Resource(denials=(("update", "review"),))}
+    (found,) = DenialMemory().judge(case("shop.apply_change", change("7", "8"), resources=known | whole))
+    assert dict(found.values)["resource"] == "row/shop/lead"
+
+
 def test_the_command_can_be_copied(case):
     """An id with blanks or quotes is quoted for the shell."""
     known = {"vm/a b'c": Resource(denials=(("delete", "review"),))}

@@ -309,10 +309,33 @@ def test_a_change_of_few_rows_by_key_needs_nobody(wire, shop):
     plan = wire.call("plan_change", sql="UPDATE lead SET status = 'x' WHERE id IN (1, 2)")["structuredContent"]
     assert plan["asks"] == []
     assert "held" not in plan["next"]
+    assert "rules of the policy and earlier refusals may" in plan["next"]
+    assert "makes another plan" in plan["next"]
     done = wire.call("apply_change", change=plan["change"])["structuredContent"]
     assert "undo_change" in done["next"]
     assert shop.counts() == {"x": 2, "error": 3, "won": 2}
     assert "handrail/ticket" in wire.call("undo_change", change=plan["change"])["_meta"]
+
+
+def test_the_keys_of_new_rows_come_back(wire):
+    """In the answer of the call that made them, and when it is made again."""
+    sql = "INSERT INTO lead (status) VALUES ('a'), ('b')"
+    change = planned(wire, sql)
+    for again in (False, True):
+        done = wire.call("apply_change", change=change)["structuredContent"]
+        assert (done["again"], list(done["made"].values())) == (again, [[8, 9]])
+
+
+def test_what_was_never_applied_is_not_undone(wire):
+    """A plan that waits is told from a change that nobody knows; the refusal names its action."""
+    change = planned(wire)
+    result = wire.call("undo_change", change=change)
+    assert "is planned and was not applied: apply_change was not called yet" in text(result)
+    assert result["_meta"]["handrail/status"] == "failed"
+    assert result["_meta"]["handrail/action"]
+    assert "There is no change 000000000000 in this database, and no plan" in text(
+        wire.call("undo_change", change="0" * 64)
+    )
 
 
 def test_more_conflicts_than_a_sentence_takes_are_listed(wire, shop, tmp_path):

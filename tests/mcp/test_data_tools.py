@@ -3,7 +3,8 @@
 import jsonschema_rs
 import pytest
 
-from handrail.mcp.data_tools import TOOLS
+from handrail.data.rows import ChangeReceipt
+from handrail.mcp.data_tools import TOOLS, _done
 from handrail.policy.guarded import Act
 
 CHANGE = "0123456789abcdef" * 4
@@ -29,7 +30,8 @@ def test_what_they_say_of_themselves():
     [
         ("query", {"sql": "SELECT 1"}, ""),
         ("query", {}, "'sql' has to be text"),
-        ("query", {"sql": ""}, "'sql' has to be text"),
+        ("query", {"sql": ""}, "'sql' is empty. Give one statement."),
+        ("plan_change", {"sql": ""}, "'sql' is empty. Give one statement."),
         ("query", {"sql": 1}, "'sql' has to be text"),
         ("query", {"sql": "SELECT 1", "squl": "x"}, "no argument 'squl'. Did you mean 'sql'?"),
         ("describe", {}, ""),
@@ -51,6 +53,29 @@ def test_arguments(name, args, why):
     assert [why in one for one in found] == ([True] if why else [])
     valid = jsonschema_rs.is_valid(tool.listed()["inputSchema"], args)
     assert valid is (not why) or args == {"change": CHANGE + "\n"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "undo_of", "told"),
+    [
+        (0, "", "The plan had no rows, so nothing was changed."),
+        (1, "", "1 row was changed. To take that back, call undo_change with this change."),
+        (2, "", "2 rows were changed. To take that back, call undo_change with this change."),
+        (1, CHANGE, "1 row is as it was before the change 0123456789ab."),
+        (1200, CHANGE, "1,200 rows are as they were before the change 0123456789ab."),
+    ],
+)
+def test_what_is_told_of_a_change(rows, undo_of, told):
+    """How many rows, in plain words; nobody is sent to take back what changed nothing."""
+    receipt = ChangeReceipt(CHANGE, rows, {}, "2026-01-01T00:00:00Z", undo_of)
+    assert _done(receipt)["next"] == told
+
+
+def test_the_keys_of_new_rows_are_told():
+    """By table; a key of one column as its value, of several as a list."""
+    keys = {"lead": ((17,), (18,)), "line": ((17, "a"),)}
+    receipt = ChangeReceipt(CHANGE, 3, {}, "2026-01-01T00:00:00Z", keys=keys)
+    assert _done(receipt)["made"] == {"lead": [17, 18], "line": [[17, "a"]]}
 
 
 def test_an_argument_that_need_not_be_given_may_be_null():

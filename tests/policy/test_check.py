@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from handrail.policy import load, loads
@@ -107,6 +109,7 @@ SHOP = BOT + "databases: {shop: {url: 'env:URL', tables: {lead: {LIMITS}}}}\n"
         (BOT + "databases: {s: {url: 'postgresql://me:sesame@db/s'}}\n", "warning", 4, "carries a password"),
         (BOT + "databases: {s: {url: 'sqlite:///.handrail/handrail.db'}}\n", "error", 4, "is the store itself"),
         (BOT + "databases: {s: {url: 'sqlite:///./.handrail/../.handrail/handrail.db'}}\n", "error", 4, "is the store itself"),
+        (BOT + f"databases: {{s: {{url: 'sqlite:///{Path.cwd()}/.handrail/handrail.db'}}}}\n", "error", 4, "is the store itself"),
         (
             BOT + "store: postgresql://db/s\ndatabases: {s: {url: 'postgresql://db/s'}}\n",
             "error",

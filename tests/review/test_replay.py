@@ -361,6 +361,32 @@ def test_the_chain_of_a_table_has_every_change_in_it_and_no_reads(store):
     ]
 
 
+def test_what_others_only_tried_is_not_what_they_changed(store):
+    """Held, denied and clearly failed attempts are left out; the same call that was made after approval is not."""
+    failed = Record(
+        RecordKind.OUTCOME,
+        "failed",
+        "other",
+        "bot",
+        "shop.apply_change",
+        "row/shop/lead",
+        "failed",
+        "stale",
+        {"attempt": 0},
+    )
+    write(
+        store,
+        changed("held", "row/shop/lead", status="human_review_required", reason="destructive"),
+        changed("denied", "row/shop/lead", status="denied", reason="rule"),
+        changed("failed", "row/shop/lead"),
+        failed,
+        changed("held", "row/shop/lead"),
+        ended("held", "row/shop/lead"),
+    )
+    _, chain = told(store, change_ticket(), SHOP).chains
+    assert [(step.action, step.status) for step in chain.steps] == [("held", "success")]
+
+
 def test_the_chain_of_a_row_has_changes_of_it_and_of_its_whole_table(store):
     """Also where it was not the first of them."""
     write(

@@ -2,6 +2,7 @@
 
 import pytest
 
+from handrail.data.acting import Recorded
 from handrail.errors import ConfigurationError, NotFoundError
 from handrail.undo import found, found_by_name
 
@@ -11,6 +12,9 @@ DIGEST = "ab" * 32
 class Shop:
     def made(self, change):
         return change == DIGEST
+
+    def recorded(self, change):
+        return Recorded(1_700_000_000_000_000, ("update row/shop/lead (3 rows)",))
 
 
 def places(name):
@@ -94,3 +98,15 @@ def test_by_the_beginning_of_a_digest(crm):
         lambda tx: tx.append(Record(RecordKind.ATTEMPT, "x", "R", "bot", "shop.apply_change", body=body))
     )
     assert by_name(crm, DIGEST[:8])[0].change == DIGEST
+
+
+def test_what_only_the_place_knows_of_a_change(crm):
+    """Its time and its effects are told, so that whoever signs sees them."""
+    (made,) = by_name(crm, DIGEST)
+    assert (made.at_us, made.effects) == (1_700_000_000_000_000, ("update row/shop/lead (3 rows)",))
+
+
+def test_two_places_know_a_digest(crm):
+    """Then nobody guesses."""
+    with pytest.raises(NotFoundError, match=r"2 places know this change\. .* here/abab.* or shop/abab"):
+        found_by_name(crm.store, lambda name: Shop(), ["here", "shop"], DIGEST)

@@ -5,7 +5,9 @@ from tests.undo.conftest import Crm
 
 from handrail.core.outcome import Reason, Status
 from handrail.core.record import Record, RecordKind
+from handrail.data.acting import Recorded
 from handrail.errors import HandrailError, NotFoundError
+from handrail.stores.sqlite import SqliteStore
 from handrail.undo import made as made_module
 from handrail.undo.made import Reached, made_by_action, made_by_change, made_in_run, reached
 
@@ -185,7 +187,9 @@ def test_effects_are_told_with_their_targets(crm):
     assert (made.effects, made.resources, made.change, made.undoes) == (("update lead/1",), ("lead/1",), "", "")
 
 
-def test_a_change_of_a_place():
-    """Its digest, and what it took back."""
-    made = made_by_change("shop", "d" * 64)
+def test_a_change_of_a_place(tmp_path):
+    """Its digest, and what it took back; the place tells when and what."""
+    store = SqliteStore(tmp_path / "store.db")
+    made = store.read(lambda tx: made_by_change(tx, "shop", "d" * 64, Recorded(7, ("update row/shop/lead (1 row)",))))
+    assert (made.at_us, made.effects) == (7, ("update row/shop/lead (1 row)",))
     assert (made.tool, made.change, made.undoes) == ("shop.apply_change", "d" * 64, "")

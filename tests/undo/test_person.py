@@ -13,7 +13,7 @@ from handrail.core.tool import Agent
 from handrail.review import decide
 from handrail.review.keys import unlock_as
 from handrail.stores.sqlite import SqliteStore
-from handrail.undo import Reach, found, take_back
+from handrail.undo import Reach, found, look, take_back
 from handrail.undo.person import AGENT, deciding
 from handrail.workspace import Workspace
 
@@ -165,3 +165,14 @@ def test_nobody_else_has_that_name(crm):
     crm.hr.host.desk = replace(crm.hr.host.desk, policy=policy.with_agent(Agent(AGENT)))
     with pytest.raises(handrail.ConfigurationError, match="Rename it"), deciding(crm.hr.host):
         raise AssertionError
+
+
+def test_a_look_opens_no_ticket(staffed):
+    """Not even where the tool that is read with is declared to write."""
+    staffed.run(("set", "1", 11))
+    hr = staffed.hr
+    with deciding(hr.host, looking=True), hr.run(agent=AGENT):
+        with pytest.raises(handrail.Denied, match="a reviewer signs it"):
+            staffed.note("1")
+        list(look(Reach(hr.edge, hr.place), staffed.made()))
+    assert staffed.store.read(lambda tx: tx.tickets()) == ()

@@ -160,3 +160,24 @@ def test_where_an_undo_is_no_change_of_its_own_it_cannot_be_taken_back(fates):
     assert fates(shop, change(D1, "undo_change", undoes=D1)) == ["impossible"]
     assert "Make the change again" in fates.told[0].why
     assert fates(shop, change(D1, "undo_change", undoes=D1), change(D1)) == ["already", "already"]
+
+
+class Away(handrail.NotDone):
+    passing = True
+
+
+class Refusing(Shop):
+    def made(self, change):
+        raise handrail.NotDone("There are no history tables. Install them.")
+
+
+def test_a_place_that_is_away_or_lacks_its_history_is_tried_again(fates):
+    """That is no proof that there is no way back, nor that nothing was done."""
+    assert fates(Refusing(), change()) == ["failed"]
+    assert fates.told[0].why == "There are no history tables. Install them."
+    locked = handrail.NotDone("The database refused: locked. Nothing was written. Correct the change.")
+    locked.__cause__ = OSError("locked")
+    assert fates(Shop(d1=locked), change()) == ["failed"]
+    assert fates.told[0].why == "The database refused: locked. Nothing was written. See to that, then undo it again."
+    assert fates(Shop(d1=Away("gone")), change()) == ["failed"]
+    assert fates(Shop(d1=handrail.NotDone("pruned")), change()) == ["impossible"]

@@ -23,7 +23,7 @@ COMMANDS = {
     "review": "handrail.cli.review:app",
     "reviewer": "handrail.cli.reviewer:app",
     "log": "handrail.cli.log:app",
-    "undo": "handrail.cli.undo:undo",
+    "undo": "handrail.cli.undo:app",
     "stop": "handrail.cli.stop:stop",
     "start": "handrail.cli.start:start",
     "policy": "handrail.cli.policy:app",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+from typer.exceptions import TyperException
 
+from handrail.cli.options import new_app
 from handrail.cli.people import AsOption, NoteOption, StdinOption
 
 if TYPE_CHECKING:
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
 SHOWN_MAX = 3
 """Actions of which the same is said that are named."""
 
+EFFECT_CHARS = 120
+"""Characters of the effects of one action."""
+
 STYLES = {
     "undone": "green",
     "ready": "green",
@@ -29,6 +35,32 @@ STYLES = {
 }
 
 
+class Dashed(TyperCommand):
+    """Notes how many words stand before `--`: what comes after it is a server's command, and nothing else is."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Note it, and parse as ever."""
+        ctx.meta[_BEFORE] = self._before(ctx, args)
+        return super().parse_args(ctx, args)
+
+    def _before(self, ctx: Any, args: list[str]) -> int | None:
+        """Return the number of words before the first `--` that is no value of an option; None without one."""
+        for at, arg in enumerate(args):
+            if arg == "--":
+                try:
+                    values, *_ = self.make_parser(ctx).parse_args(args=args[:at])
+                except TyperException:  # an option before it lacks its value, and this is it
+                    continue
+                return len(values.get("what") or ())
+        return None
+
+
+_BEFORE = "handrail.undo.before"
+
+app = new_app("", alone=True)
+
+
+@app.command("undo", cls=Dashed)
 def undo(
     ctx: typer.Context,
     what: Annotated[
@@ -61,8 +93,14 @@ def undo(
     from handrail.cli.output import say
     from handrail.undo import LEFT, READY
 
-    words = list(what or [])
-    named = None if run is not None else (words.pop(0) if words else None)
+    before = ctx.meta.get(_BEFORE)
+    things, words = list(what or [])[:before], list(what or [])[before:] if before is not None else []
+    if len(things) + (run is not None) > 1:
+        raise UsageError(
+            "Name one thing to undo: a run with --run, or one change or action. A server's command comes after --: "
+            "handrail undo … -- COMMAND"
+        )
+    named = things[0] if things else None
     if run is None and named is None:
         raise UsageError("What is to be undone? Name a change or an action, or a run: handrail undo --run RUN")
     if server and not words:
@@ -75,8 +113,8 @@ def undo(
             _tell(seen, len(made), dry_run=dry_run, as_json=as_json)
             taken = seen
         else:
-            if not (secret_stdin or as_json):
-                _print(seen)
+            if not secret_stdin:
+                _show(seen, as_json=as_json)
             signer = _Signer(workspace, reviewer, note)
             signer.ask(ready, stdin=secret_stdin)
             taken = []
@@ -170,7 +208,8 @@ def _look(workspace: Workspace, made: list[Made], *, unchecked: bool) -> list[Ta
     from handrail.undo.person import AGENT, deciding
 
     reach = Reach(workspace.edge, workspace.place, unchecked)
-    with deciding(workspace.host), workspace.run(agent=AGENT, id=f"undo-{new_id()}"), progress("Looking") as moved:
+    host = workspace.host
+    with deciding(host, looking=True), workspace.run(agent=AGENT, id=f"undo-{new_id()}"), progress("Looking") as moved:
         return list(_counted(look(reach, made), len(made), moved))
 
 
@@ -199,11 +238,11 @@ def _counted(
 
 
 def _tell(taken: Sequence[TakenBack], total: int, *, dry_run: bool, as_json: bool) -> None:
-    from handrail.cli.output import count, emit, say
+    from handrail.cli.output import count, emit, rfc3339, say
     from handrail.undo import LEFT, READY, UndoFate
 
     if as_json:
-        emit({"dry_run": dry_run, "actions": [one.to_json() for one in taken]})
+        emit({"dry_run": dry_run, "actions": [{"at": rfc3339(one.made.at_us), **one.to_json()} for one in taken]})
         return
     if not total:
         say("Nothing was changed, so there is nothing to undo.")
@@ -219,6 +258,20 @@ def _tell(taken: Sequence[TakenBack], total: int, *, dry_run: bool, as_json: boo
         say(f"{left:,} cannot be undone: see above." if dry_run else f"{left:,} not undone: see above.")
 
 
+def _show(seen: Sequence[TakenBack], *, as_json: bool) -> None:
+    """Print what whoever is asked for the secret is going to sign; stdout is left to JSON."""
+    from handrail.cli.output import moment, say
+    from handrail.core.text import safe
+
+    if not as_json:
+        _print(seen)
+        return
+    for one in seen:
+        at = f"{moment(one.made.at_us)}  " if one.made.at_us else ""
+        effects = safe("; ".join(one.made.effects), max_chars=EFFECT_CHARS)
+        say(f"{at}{safe(one.made.tool)}  {effects}  {one.fate.value}")
+
+
 def _print(taken: Sequence[TakenBack]) -> None:
     from handrail.cli.output import Column, cell, line, moment, plain, table
     from handrail.core.text import safe
@@ -228,7 +281,7 @@ def _print(taken: Sequence[TakenBack]) -> None:
     rows = []
     for one in taken:
         at = moment(one.made.at_us) if one.made.at_us else ""
-        effects = cell("; ".join(one.made.effects), max_chars=120)
+        effects = cell("; ".join(one.made.effects), max_chars=EFFECT_CHARS)
         rows.append([plain(at), cell(one.made.tool), effects, plain(one.fate.value, STYLES.get(one.fate.value, ""))])
     table(columns, rows)
     said: dict[tuple[str, str], list[str]] = {}

@@ -263,8 +263,10 @@ def _go(
             holds = write(tx, case.policy.started(case))
         if durable:
             holds += ahead(tx, case)
+    earlier = case.facts.call or doubtful
+    taken_up = not case.again and earlier is not None and earlier.state is not CallState.HELD
     return Go(
-        case.action, case.stated, case.attempt, observed, tracked, ticket, case.facts.recent_failures, holds
+        case.action, case.stated, case.attempt, observed, tracked, ticket, case.facts.recent_failures, holds, taken_up
     )  # fmt: skip
 
 
@@ -469,7 +471,7 @@ def _hold(tx: Transaction, case: Case, decision: Decision, ticket: Ticket, *, op
 
 
 def _rejected(tx: Transaction, case: Case, decision: Decision, ticket: Ticket) -> Ended:
-    note = f' and wrote: "{ticket.note}"' if ticket.note else "."
+    note = f' and wrote: "{ticket.note}".' if ticket.note else "."
     why = (
         f"{ticket.by} refused exactly this action (ticket {ticket.id}){note} It was not done. "
         "Do something else, or ask a person to clear the resource."

@@ -122,6 +122,7 @@ class Go(NamedTuple):
         ticket: Id of the ticket that it spent, if any.
         failures: Failed attempts of the action key before this one.
         holds: What was remembered of it before it ran, taken back should it turn out that it did nothing.
+        taken_up: Whether an earlier attempt of it, in another flow, may have happened.
     """
 
     action: Action
@@ -132,6 +133,7 @@ class Go(NamedTuple):
     ticket: str | None = None
     failures: int = 0
     holds: tuple[Count | Label, ...] = ()
+    taken_up: bool = False
 
 
 class Held(NamedTuple):
@@ -183,6 +185,7 @@ class Raised(NamedTuple):
         retry_after_s: What the upstream asked for, in seconds.
         reason: The reason code of the failure.
         final: Whether the tool says that it certainly did nothing and that repeating it cannot help.
+        only_now: Whether it says so of this attempt alone, and not of earlier ones.
     """
 
     error: BaseException
@@ -192,6 +195,7 @@ class Raised(NamedTuple):
     retry_after_s: float = 0.0
     reason: Reason = Reason.ERROR
     final: bool = False
+    only_now: bool = False
 
 
 class Seen(NamedTuple):

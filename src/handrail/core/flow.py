@@ -71,6 +71,7 @@ def life(proposal: Proposal) -> Life:
                 return _caused(admitted.outcome, cause)
             wait_s -= yield from _ask(float, Await(admitted.ticket.id, wait_s))
             continue
+        perhaps = perhaps or admitted.taken_up
         settlement = yield from _execute(tool, admitted, before, perhaps)
         settled = yield settlement
         assert isinstance(settled, Settled)
@@ -125,7 +126,7 @@ def _execute(tool: Tool | None, go: Go, before: Json, perhaps: bool) -> Generato
     action = go.action
     answer = yield Invoke(action, go.attempt)
     if isinstance(answer, Raised):
-        return Settle(go, _raised(action, tool, go, answer), cut_off=answer.cut_off or perhaps)
+        return Settle(go, _raised(action, tool, go, answer, perhaps), cut_off=answer.cut_off or perhaps)
     assert isinstance(answer, Returned)
     violations = answer.violations
     after: Seen | None = None
@@ -183,11 +184,11 @@ def _consult(
     return answer
 
 
-def _raised(action: Action, tool: Tool | None, go: Go, answer: Raised) -> Outcome:
+def _raised(action: Action, tool: Tool | None, go: Go, answer: Raised, perhaps: bool) -> Outcome:
     """Name a failure. Of a write that was cut off it is not known whether it happened: it stays in doubt."""
     repeat = tool is not None and tool.repeatable and not answer.final
     writes = not go.effects or any(effect.writes for effect in go.effects)
-    if answer.cut_off and writes and not repeat:
+    if (answer.cut_off or (perhaps and answer.only_now)) and writes and not repeat:
         why = f"{answer.why} It may have happened: look, then run: handrail log resolve {action.id}"
         end = failed(action, go.attempt, Status.FAILED, Reason.IN_DOUBT, why)
     elif answer.stops:

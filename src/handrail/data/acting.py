@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from handrail.core.commands import Proposal
 from handrail.core.digest import Json
@@ -14,6 +14,18 @@ from handrail.drivers.edge import value_of
 from handrail.drivers.host import Body, Host
 
 T = TypeVar("T")
+
+
+class Recorded(NamedTuple):
+    """What a place itself has recorded of a change, whoever made it.
+
+    Attributes:
+        at_us: When it was made; 0 where the place does not keep that.
+        effects: What it did, `verb resource` each; raw.
+    """
+
+    at_us: int = 0
+    effects: tuple[str, ...] = ()
 
 
 class Propose(Protocol):
@@ -63,6 +75,15 @@ class Acting(Generic[T]):
         result = value_of(blocking.run(self.proposal, edge.host, Body(done)))
         return self._value(result, done)
 
+    def told(self) -> Acting[dict[str, Json]]:
+        """Return the same action, whose value is its result as it is journalled, a JSON object."""
+
+        def do() -> tuple[Json, dict[str, Json]]:
+            form, _ = self.do()
+            return form, _object(form)
+
+        return Acting(self.proposal, do, _object)
+
     async def run_async(self, edge: Edge, spawn: Callable[[Callable[[], Json]], Awaitable[object]]) -> T:
         """Run it on an event loop.
 
@@ -79,6 +100,10 @@ class Acting(Generic[T]):
 
     def _value(self, result: object, done: _Done[T]) -> T:
         return done.values[-1] if done.values else self.again(result)  # type: ignore[arg-type]  # JSON, as it was kept
+
+
+def _object(form: Json) -> dict[str, Json]:
+    return form if isinstance(form, dict) else {}
 
 
 class _Done(Generic[T]):

@@ -15,18 +15,17 @@ from handrail.core.change import KIND, Touch, change_args
 from handrail.core.commands import Proposal
 from handrail.core.digest import Json, NotJson, digest, to_json
 from handrail.core.effect import Verb
-from handrail.core.names import did_you_mean
 from handrail.core.outcome import Violation
 from handrail.core.store import Transaction
 from handrail.core.text import safe
-from handrail.data.acting import Acting, Edge
+from handrail.data.acting import Acting, Edge, Recorded
 from handrail.data.declared import tables_of
+from handrail.data.described import described, limits_of, never_made, no_write, rows_form, rows_of, unknown_table
 from handrail.data.plans import Kept, Plans
 from handrail.data.reading import DataReader, Rows
 from handrail.data.rows import ChangeReceipt, ChangeRefused, CommitInDoubt, GuardedRows, RowPlan
 from handrail.data.sql import Classified, StatementClass
-from handrail.data.sql import Table as KnownTable
-from handrail.data.summary import picture, receipt_form, receipt_of, seen_of, table_names
+from handrail.data.summary import picture, receipt_form, receipt_of, recorded, seen_of, table_names
 from handrail.data.table import Table
 from handrail.policy.compiled import CompiledPolicy
 from handrail.policy.guarded import Act, DatabaseSpec
@@ -123,18 +122,27 @@ class _Verbs:
 
         def do() -> tuple[Json, Rows]:
             rows = self._parts.reader.query(sql)
-            return _rows_form(rows), rows
+            rows = replace(rows, why=rows.why.removeprefix(answer.why).strip())  # what was read is asked, not answered
+            if not rows.truncated:
+                rows = replace(rows, why=f"All rows. {rows.why}".strip())
+            return rows_form(rows), rows
 
-        return Acting(self._propose(Act.QUERY, args, why or _no_read(answer)), do, _rows_of)
+        return Acting(self._propose(Act.QUERY, args, why or _no_read(answer)), do, rows_of)
 
     def _describing(self, table: str | None) -> Acting[list[Json]]:
+        named: list[Json] = [] if table is None else [table]
+        proposal = self._propose(Act.DESCRIBE, {"tables": named})
+
         def do() -> tuple[Json, list[Json]]:
-            tables = tables_of(self._spec.tables)
-            form = [_table_form(one, _limits(tables, one)) for one in self._parts.reader.describe(table)]
+            tables, nothing = tables_of(self._spec.tables), self._no_write(proposal.action.agent)
+            form = [described(one, limits_of(tables, one), nothing) for one in self._parts.reader.describe(table)]
             return form, form
 
-        named: list[Json] = [] if table is None else [table]
-        return Acting(self._propose(Act.DESCRIBE, {"tables": named}), do, lambda form: cast("list[Json]", form))
+        return Acting(proposal, do, lambda form: cast("list[Json]", form))
+
+    def _no_write(self, name: str) -> str:
+        policy = self._parts.edge.host.desk.policy
+        return no_write(policy.agent(name), policy.tool(f"{self._name}.{Act.APPLY}"))
 
     def _planning_sql(self, sql: str) -> Acting[RowPlan]:
         answer, why = self._understood(sql)
@@ -153,7 +161,7 @@ class _Verbs:
             return answer.why
         if answer.kind is StatementClass.READ:
             return f"{answer.why} It changes nothing. Run it as a query instead."
-        return "" if answer.resolved else _unknown(answer.tables, self._parts.reader.describe())
+        return "" if answer.resolved else unknown_table(answer.tables, self._parts.reader.describe())
 
     def _updating(self, table: str, ids: Iterable[object], values: Mapping[str, object]) -> Acting[RowPlan]:
         keys, why = _keys(ids)
@@ -268,15 +276,32 @@ class _Verbs:
 
     def _planning_undo(self, change: str) -> Acting[RowPlan]:
         def plan() -> Kept:
-            kept = self._parts.plans.keep(self._rows.undo(change), "undo")
+            kept = self._parts.plans.keep(self._planned_undo(change), "undo")
             self._parts.plans.note_undo(kept)
             return kept
 
         return self._planning(_unnamed(self._propose(Act.PLAN, {"undo": change})), plan)
 
+    def _planned_undo(self, change: str) -> RowPlan:
+        """Return the plan that undoes a change.
+
+        Raises:
+            ChangeRefused: The change was never made, or cannot be undone.
+        """
+        if _DIGEST.fullmatch(change) is None or self._rows.receipt(change) is None:
+            raise self._never_made(change)
+        return self._rows.undo(change)
+
+    def _never_made(self, change: str) -> ChangeRefused:
+        try:
+            kept = self._parts.plans.find(change)
+        except ChangeRefused:
+            kept = None
+        return never_made(change, planned=kept is not None, act=Act.UNDO if kept and kept.plan.undo_of else Act.APPLY)
+
     def _previewing_undo(self, change: str) -> Acting[dict[str, Json]]:
         def do() -> tuple[Json, dict[str, Json]]:
-            plan = self._rows.undo(change)
+            plan = self._planned_undo(change)
             seen = picture(plan, seen_of(plan))
             return seen, seen
 
@@ -312,8 +337,9 @@ class Database(_Verbs):
     """A guarded database. Made by `Workspace.database()`; its verbs are used inside `Workspace.run()`.
 
     Each verb raises what any guarded call raises: `Denied`, `ReviewRequired` (make the same call again after approval),
-    `ValidationFailed` for what is no valid statement, and what the database layer says (`ChangeRefused` and its kinds,
-    `CommitInDoubt`, `QueryError`). `StoreError` says that the store cannot be used.
+    `ValidationFailed` for what is no valid statement, and what the database layer says: `NotDone` (`ChangeRefused` and
+    its kinds `StaleRows` and `RowConflict`, `QueryError`) where nothing was done, `OutcomeUnknown` (`CommitInDoubt`)
+    where nobody knows. `StoreError` says that the store cannot be used.
     """
 
     def query(self, sql: str) -> Rows:
@@ -345,6 +371,19 @@ class Database(_Verbs):
             The plan; `plan.preview` shows it.
         """
         return self._run(self._planning_sql(sql))
+
+    def tell_sql(self, sql: str) -> dict[str, Json]:
+        """Plan as `plan_sql` does, and return what is told of the plan, as a JSON object.
+
+        Args:
+            sql: The statement.
+
+        Returns:
+            `change`, the digest that `apply` takes; what a person will see: `rows`, `tables`, `breakdown`, `samples`,
+            `cascades`, `warnings`, `expires`; and `asks`, what of the plan itself asks a person. Rules of the policy
+            and earlier refusals may ask as well; that is found out by `apply`.
+        """
+        return self._run(self._planning_sql(sql).told())
 
     def update(self, table: str, ids: Iterable[object], set: Mapping[str, object]) -> RowPlan:
         """Plan new values for rows; nothing is changed.
@@ -413,12 +452,25 @@ class Database(_Verbs):
         return self._run(self._previewing_undo(change))
 
     def made(self, change: str) -> bool:
-        """Return whether a change was made in this database; it needs no run."""
-        return self._made(change)
+        """Return whether a change was made in this database; it needs no run.
+
+        Raises:
+            ChangeRefused: The database has no history, so nobody can tell.
+            CommitInDoubt: The database does not answer.
+        """
+        return _DIGEST.fullmatch(change) is not None and self._rows.receipt(change) is not None
 
     def undone(self, change: str) -> bool:
-        """Return whether a change was made in this database and is undone now; it needs no run."""
-        return bool(self._undone_by(change))
+        """Return whether a change was made in this database and is undone now; it needs no run. Raises as `made`."""
+        return _DIGEST.fullmatch(change) is not None and bool(self._rows.undone(change))
+
+    def recorded(self, change: str) -> Recorded:
+        """Return when a change was made in this database and what it did, as far as can be told; it needs no run."""
+        try:
+            receipt = self._rows.receipt(change) if _DIGEST.fullmatch(change) else None
+        except (ChangeRefused, CommitInDoubt):
+            receipt = None
+        return Recorded() if receipt is None else recorded(self._name, receipt)
 
     def close(self) -> None:
         """Close the connections that were opened here."""
@@ -544,47 +596,3 @@ def _no_read(answer: Classified) -> str:
     if answer.kind is StatementClass.REFUSED:
         return answer.why
     return "" if answer.kind is StatementClass.READ else f"{answer.why} A query only reads. Plan the change instead."
-
-
-def _unknown(names: Iterable[str], tables: Iterable[KnownTable]) -> str:
-    known = {table.name.lower() for table in tables}
-    for name in names:
-        short = name.rpartition(".")[2]
-        if short.lower() not in known:
-            return f"There is no table {safe(name)}.{did_you_mean(short, sorted(known))} Ask describe for all of them."
-    return "It names a table that is not known. Ask describe for all of them."
-
-
-def _rows_form(rows: Rows) -> Json:
-    return {
-        "columns": list(rows.columns), "rows": [list(row) for row in rows.rows], "truncated": rows.truncated,
-        "why": rows.why,
-    }  # fmt: skip
-
-
-def _rows_of(form: Json) -> Rows:
-    match form:
-        case {"columns": list(columns), "rows": list(rows), "truncated": bool(cut), "why": str(why)}:
-            lines = tuple(tuple(row) for row in rows if isinstance(row, list))
-            return Rows(tuple(map(str, columns)), lines, cut, why)
-    raise ValueError("This is not the answer to a query.")
-
-
-def _table_form(table: KnownTable, limits: Table | None) -> Json:
-    key = table.primary_key
-    form: dict[str, Json] = {
-        "table": f"{table.schema}.{table.name}" if table.schema else table.name,
-        "columns": [{"name": column.name, "type": column.type} for column in table.columns],
-        "primary_key": None if key is None else list(key),
-        "view": table.view,
-    }
-    if limits is None:
-        return {**form, "may": "read"}
-    write: list[Json] = [column.name for column in table.columns if column.name in limits.write]
-    may: dict[str, Json] = {"update": write, "insert": limits.insert, "delete": limits.delete}
-    return {**form, "may": {**may, "rows_max": limits.rows_max, "rows_free": limits.rows_free}}
-
-
-def _limits(tables: Mapping[str, Table], table: KnownTable) -> Table | None:
-    full = f"{table.schema}.{table.name}" if table.schema else table.name
-    return tables.get(full) or tables.get(table.name)

@@ -52,8 +52,22 @@ def tables_of(specs: Mapping[str, TableSpec]) -> dict[str, Table]:
     }
 
 
+_TABLES = "Give a handrail.Table for each name: tables={'lead': handrail.Table(write={'status'})}."
+
+
 def specs_of(tables: Mapping[str, Table]) -> dict[str, TableSpec]:
-    """Return the limits of tables that a program declares, as a policy says them."""
+    """Return the limits of tables that a program declares, as a policy says them.
+
+    Raises:
+        ConfigurationError: They are no tables by name.
+    """
+    given: object = tables
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f"'tables' is of type {type(given).__name__}. {_TABLES}")
+    for name, table in given.items():
+        if not isinstance(name, str) or not isinstance(table, Table):
+            shown = safe(name) if isinstance(name, str) else f"of type {type(name).__name__}"
+            raise ConfigurationError(f"'tables' gives {type(table).__name__} for the name {shown}. {_TABLES}")
     return {
         name: TableSpec(
             write=tuple(sorted(table.write)),

@@ -15,11 +15,12 @@ from handrail.data.database import AsyncDatabase, Database, DatabaseParts
 from handrail.data.declared import from_environment, specs_of
 from handrail.data.plans import Plans
 from handrail.data.reading import DataReader, ReadLimits
+from handrail.data.reading.apart import keep_apart, store_file
 from handrail.data.reading.place import place
 from handrail.data.resources import FileChange, Files, HttpResources, JsonChange
 from handrail.data.resources.guarded import Resources
 from handrail.data.resources.kinds import FileKind, HttpKind
-from handrail.data.rows import GuardedRows
+from handrail.data.rows import ChangeRefused, GuardedRows
 from handrail.data.table import Table
 from handrail.errors import ConfigurationError
 from handrail.policy.guarded import NAME, DatabaseSpec, FilesSpec, HttpSpec, Spec
@@ -92,9 +93,8 @@ def _declared_url(ground: Ground, name: str) -> str:
     spec = ground.places.get(name)
     if not isinstance(spec, DatabaseSpec):
         known = sorted(one for one, place in ground.places.items() if isinstance(place, DatabaseSpec))
-        hint = did_you_mean(name, known) or (
-            f" There is: {', '.join(known)}." if known else " Declare it, or give a URL."
-        )
+        there = f" There is: {', '.join(known)}." if known else " Declare it, or give a URL."
+        hint = f"{did_you_mean(name, known)}{there}"
         raise ConfigurationError(f"There is no database '{safe(name)}' under 'databases' in the policy.{hint}")
     if not spec.url:
         raise ConfigurationError(
@@ -122,6 +122,8 @@ def _opened(
     owned = isinstance(where, str)
     engine, is_async = _engine(_beside(where, ground.folder) if isinstance(where, str) else where)
     try:
+        if engine.dialect.name == "sqlite":
+            keep_apart(engine.url.database, store_file(ground.edge.host.store), name)
         reader = DataReader(_address(engine) if is_async else engine, None, spec.functions, limits)
     except BaseException:
         if owned:
@@ -129,6 +131,9 @@ def _opened(
         raise
 
     def guarded(tables: Mapping[str, Table]) -> GuardedRows:
+        gone = reader.gone()
+        if gone:
+            raise ChangeRefused(gone)
         return GuardedRows(engine, tables, expires_s=ground.expires_s)
 
     plans = Plans(ground.edge.host.store, name)

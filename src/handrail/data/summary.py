@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from handrail.core.change import KIND, NAMED_MAX, Touch, change_args, key_id, table_id
 from handrail.core.digest import Json
 from handrail.core.effect import Verb
+from handrail.data.acting import Recorded
 from handrail.data.rows.history import ChangeReceipt
 from handrail.data.rows.plan import Part, RowPlan, Sample
 from handrail.data.sql.change import Operation
@@ -137,6 +138,34 @@ def receipt_form(database: str, receipt: ChangeReceipt) -> dict[str, Json]:
         "again": receipt.again,
         "made": made,
     }
+
+
+def recorded(database: str, receipt: ChangeReceipt) -> Recorded:
+    """Return what a person is told of a change that only its receipt tells of.
+
+    Args:
+        database: Name of the database in the policy.
+        receipt: The receipt.
+    """
+    effects = []
+    for name, counts in receipt.footprint.items():
+        schema, _, table = name.rpartition(".")
+        for operation, rows in zip(_FOOTPRINT, counts, strict=True):
+            if rows:
+                count = f"{rows:,} row" if rows == 1 else f"{rows:,} rows"
+                effects.append(f"{VERBS[operation]} {place_of(database, schema, table)} ({count})")
+    return Recorded(_us(receipt.applied_at), tuple(effects))
+
+
+_FOOTPRINT = (Operation.INSERT, Operation.UPDATE, Operation.DELETE)
+
+
+def _us(moment: str) -> int:
+    try:
+        told = dt.datetime.fromisoformat(moment)
+    except ValueError:
+        return 0
+    return int((told if told.tzinfo else told.replace(tzinfo=dt.UTC)).timestamp() * 1_000_000)
 
 
 def receipt_of(form: Json) -> ChangeReceipt:

@@ -268,8 +268,15 @@ def _question(ticket: Ticket) -> list[tuple[str, str]]:
         rows.append(("of these", f"{count:,} rows with status '{status}'"))
     samples = _objects(picture.get("samples"))[:2]
     return rows + [
-        ("for example", f"{json.dumps(one.get('before'))} -> {json.dumps(one.get('after'))}") for one in samples
+        ("for example", f"lead {_key(one)}: {json.dumps(one.get('before'))} -> {json.dumps(one.get('after'))}")
+        for one in samples
     ]
+
+
+def _key(sample: dict[str, Json]) -> str:
+    """Return which row a sample shows."""
+    key = sample.get("key")
+    return ", ".join(map(str, key)) if isinstance(key, list) else ""
 
 
 def _statuses(ticket: Ticket) -> dict[str, int]:

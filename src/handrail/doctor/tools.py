@@ -6,8 +6,9 @@ from handrail.core.record import RecordKind
 from handrail.core.store import Query
 from handrail.core.text import safe
 from handrail.doctor.exam import Exam
-from handrail.doctor.finding import Finding, ok, warning
+from handrail.doctor.finding import Finding, names, ok, warning
 from handrail.doctor.journal_rows import newest
+from handrail.policy.guarded import DatabaseSpec
 
 ATTEMPTS_MAX = 20_000
 """Newest rows of the journal that are looked through."""
@@ -33,7 +34,28 @@ def check(exam: Exam) -> Finding:
     )
     return warning(
         f"{who} seen to pass through{where}:",
-        "Guard each with @hr.tool and call it inside hr.run, or put handrail mcp serve before its MCP server; "
-        "what the agent reaches another way is not guarded.",
+        " ".join(_todos(exam, unseen)) + " What the agent reaches another way is not guarded.",
         tuple(safe(name) for name in unseen),
     )
+
+
+def _todos(exam: Exam, unseen: list[str]) -> list[str]:
+    """Return how those tools come to pass through: functions and MCP tools, databases, files and HTTP resources."""
+    own = [name for name in unseen if not exam.policy.tools[name].place]
+    places = sorted({exam.policy.tools[name].place for name in unseen} - {""})
+    databases = [name for name in places if isinstance(exam.policy.document.places.get(name), DatabaseSpec)]
+    said = []
+    if own:
+        tools = "each" if len(own) == len(unseen) else "each tool of 'tools'"
+        said.append(
+            f"Guard {tools} with @hr.tool and call it inside hr.run, or put handrail mcp serve before its MCP server."
+        )
+    if databases:
+        said.append(
+            f"Let agents use the databases ({names(databases)}) by handrail data serve NAME --agent AGENT, or by "
+            "hr.database."
+        )
+    if len(databases) < len(places):
+        rest = [name for name in places if name not in databases]
+        said.append(f"Let agents use the files and resources ({names(rest)}) by hr.files and hr.http.")
+    return said

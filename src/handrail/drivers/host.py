@@ -48,7 +48,7 @@ from handrail.core.text import safe
 from handrail.core.ticket import TicketState
 from handrail.core.tool import EffectError, Tool
 from handrail.drivers.learning import Learner
-from handrail.errors import NotDone, OutcomeUnknown, StoreError
+from handrail.errors import NotDone, NotNow, OutcomeUnknown, StoreError
 
 POLL_S = 0.2
 """Seconds between two looks at a ticket that a caller waits for."""
@@ -234,7 +234,7 @@ class Host:
         cut_off = stops or isinstance(error, TimeoutError | OutcomeUnknown)
         if isinstance(error, NotDone) and not cut_off:
             reason = Reason.STALE if error.reason is Reason.STALE else Reason.ERROR
-            return Raised(error, why, reason=reason, final=True)
+            return Raised(error, why, reason=reason, final=True, only_now=isinstance(error, NotNow))
         return Raised(error, why, stops, cut_off, _retry_after_s(error))
 
     def _scrub(self, action: Action, text: str) -> str:

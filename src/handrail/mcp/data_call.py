@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -11,7 +12,6 @@ from typing import TYPE_CHECKING
 from handrail.core.digest import Json, NotJson, to_json
 from handrail.core.outcome import Outcome, Reason, Status, Violation
 from handrail.core.text import safe
-from handrail.data.plans import Plans
 from handrail.data.rows import ChangeRefused, RowConflict, StaleRows
 from handrail.data.rows.errors import SHOWN
 from handrail.drivers import blocking
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 
 KEYS_CHARS_MAX = 8_000
 """Characters of the keys that a refusal lists."""
+
+
+_NOTED = re.compile(r"handrail: action (\S+) ended as ")
+"""How the note begins that `drivers.edge.value_of` puts on an exception."""
 
 
 class Abandoned(Exception):  # noqa: N818 (it says what happened)
@@ -108,8 +112,7 @@ class DataCall:
             return self._refuse(name, args, violations)
         try:
             with self.place.used() as database:
-                plans = Plans(self.workspace.store, self.place.name)
-                return run(tool, args, database, plans, self.workspace.policy)
+                return run(tool, args, database)
         except ConfigurationError as error:
             return self._refuse(name, args, (Violation("database", "", str(error)),))
 
@@ -160,9 +163,9 @@ class DataCall:
             case ActionError(outcome=outcome) | Killed(outcome=outcome):
                 return outcome
             case NotDone():
-                return Outcome(Status.FAILED, error.reason, self._why(error))
+                return Outcome(Status.FAILED, error.reason, self._why(error), action=_action(error))
             case OutcomeUnknown():
-                return Outcome(Status.FAILED, Reason.IN_DOUBT, str(error))
+                return Outcome(Status.FAILED, Reason.IN_DOUBT, str(error), action=_action(error))
             case Abandoned():
                 return Outcome(Status.FAILED, Reason.CANCELLED, "The connection ended, so the call waits no longer.")
             case HandrailError():
@@ -183,6 +186,12 @@ class DataCall:
                 f"Its operator adds what may be: {lines}"
             )
         return why
+
+
+def _action(error: Exception) -> str:
+    """Return the action that raised a tool's own exception, from the note that the edge puts on it, mostly there."""
+    named = [_NOTED.match(note) for note in getattr(error, "__notes__", ())]
+    return next((found[1] for found in reversed(named) if found is not None), "")
 
 
 def _nothing() -> None:

@@ -11,12 +11,11 @@ from handrail.core.digest import Json
 from handrail.core.names import did_you_mean
 from handrail.core.outcome import Violation
 from handrail.core.text import safe
+from handrail.data.summary import plain
 from handrail.policy.guarded import Act
 
 if TYPE_CHECKING:
-    from handrail.core.policy import Policy
     from handrail.data.database import Database
-    from handrail.data.plans import Plans
     from handrail.data.rows import ChangeReceipt
     from handrail.mcp.message import Object
 
@@ -76,12 +75,17 @@ class DataTool:
         value = args.get(self.argument)
         if value is None and not self.required:
             pass
-        elif not isinstance(value, str) or not value.strip():
+        elif not isinstance(value, str):
             found.append(f"The argument '{self.argument}' has to be text.")
+        elif not value.strip():
+            found.append(f"The argument '{self.argument}' is empty. Give {_WANTED[self.argument]}.")
         elif "pattern" in self.schema and not _DIGEST.fullmatch(value):
             found.append(f"'{safe(value, max_chars=80)}' names no change. Give the 'change' that {Act.PLAN} returned.")
         return tuple(Violation(self.argument, "", why) for why in found)
 
+
+_WANTED = {"sql": "one statement", "table": "the name of a table, or leave it out", "change": "the name of a change"}
+"""What is to be given for each argument."""
 
 _SQL: Mapping[str, Json] = {"type": "string", "minLength": 1}
 _CHANGE: Mapping[str, Json] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
@@ -92,15 +96,16 @@ TOOLS: Mapping[str, DataTool] = {
         DataTool(
             Act.QUERY,
             "Read rows",
-            "Run one SELECT and return its rows, as many as the limits allow; 'truncated' and 'why' say when there are "
-            "more. It cannot change anything.",
+            "Run one SELECT and return its 'columns' and 'rows', as many as the limits allow. 'truncated' says whether "
+            "there are more, and 'why' which limit was reached and how to go on. It cannot change anything.",
             "sql",
             {**_SQL, "description": "One SELECT statement, with its values written out."},
         ),
         DataTool(
             Act.DESCRIBE,
             "Describe tables",
-            "Return the tables with their columns and keys, and what may be changed in each.",
+            "Return the tables with their columns and primary keys. 'may' says what you may change in each; where it "
+            "is 'read', 'why' says why nothing.",
             "table",
             {"type": "string", "description": "The name of one table. Without it, all of them."},
             required=False,
@@ -109,8 +114,10 @@ TOOLS: Mapping[str, DataTool] = {
             Act.PLAN,
             "Plan a change",
             "Plan what one INSERT, UPDATE or DELETE would do. Nothing is changed. The answer names the change and "
-            "tells how many rows it touches, which values they have, some of them before and after, and why a person "
-            "has to be asked. Look whether that is what was meant, then call apply_change.",
+            "tells how many rows it touches, which values they have, some of them before and after, and in 'asks' why "
+            "the plan itself needs a person; rules of the policy and earlier refusals may ask as well. Look whether "
+            "that is what was meant, then call apply_change with this 'change', after approval too: planning again "
+            "makes another plan, which has to be approved anew.",
             "sql",
             {**_SQL, "description": "One INSERT … VALUES, UPDATE or DELETE. Name rows by their key where you can."},
         ),
@@ -118,7 +125,8 @@ TOOLS: Mapping[str, DataTool] = {
             Act.APPLY,
             "Apply a planned change",
             "Apply a planned change: exactly the planned rows, all or none, and once however often it is called. If a "
-            "person has to approve it, it is held: call it again with the same 'change' after approval.",
+            "person has to approve it, it is held: call it again with the same 'change' after approval; do not plan "
+            "again. 'made' in the answer tells the keys of new rows, the first 20 of each table.",
             "change",
             {**_CHANGE, "description": "The 'change' that plan_change returned."},
             reads=False,
@@ -139,15 +147,13 @@ TOOLS: Mapping[str, DataTool] = {
 """What is offered, by name; there is nothing else."""
 
 
-def run(tool: DataTool, args: Mapping[str, Json], database: Database, plans: Plans, policy: Policy) -> Object:
+def run(tool: DataTool, args: Mapping[str, Json], database: Database) -> Object:
     """Do what a tool does, as an action of the run that is open here.
 
     Args:
         tool: The tool.
         args: Its arguments, which break nothing.
         database: The database.
-        plans: Its plans in the store.
-        policy: The policy in force.
 
     Returns:
         The structured answer.
@@ -165,42 +171,50 @@ def run(tool: DataTool, args: Mapping[str, Json], database: Database, plans: Pla
         case Act.DESCRIBE:
             return {"tables": database.describe(value or None)}
         case Act.PLAN:
-            return _planned(database.plan_sql(value).digest, database.name, plans, policy)
+            return _planned(database.tell_sql(value))
         case Act.APPLY:
             return _done(database.apply(value))
         case Act.UNDO:
             return _done(database.undo(value))
 
 
-def _planned(change: str, name: str, plans: Plans, policy: Policy) -> Object:
+def _planned(told: Object) -> Object:
     """Return what is told of a plan: what a person will see, why one is asked, and what to do next."""
-    kept = plans.find(change)
-    assert kept is not None, "a plan is kept before it is told of"
-    tool = policy.tool(f"{name}.{Act.APPLY}")
-    asks: list[Json] = [one.why for one in (tool.asks(kept.args) if tool is not None and tool.asks is not None else ())]
-    follow = (
-        f"Nothing was changed. If these are the rows that were meant, call {Act.APPLY} with this change: it is held "
-        f"until a person approves it; then call {Act.APPLY} again with the same change. If not, plan another one."
-        if asks
-        else f"Nothing was changed. If these are the rows that were meant, call {Act.APPLY} with this change."
+    held = (
+        f"it is held until a person approves it; then call {Act.APPLY} with the same 'change' again. Rules of the "
+        "policy and earlier refusals may ask as well."
+        if told["asks"]
+        else "nothing in the plan itself asks a person, but rules of the policy and earlier refusals may."
     )
-    return {"change": change, **kept.picture, "asks": asks, "next": follow}
+    follow = (
+        f"Nothing was changed. If these are the rows that were meant, keep 'change' and call {Act.APPLY} with it: "
+        f"{held} If not, plan another change. Planning again, the same statement too, makes another plan, which has to "
+        "be approved anew."
+    )
+    return {**told, "next": follow}
 
 
 def _done(receipt: ChangeReceipt) -> Object:
     """Return what is told of a change that was made."""
-    rows = f"{receipt.rows:,} {'row' if receipt.rows == 1 else 'rows'}"
+    one = receipt.rows == 1
+    rows = "1 row" if one else f"{receipt.rows:,} rows"
     if receipt.again:
         follow = f"This change was applied before, at {receipt.applied_at}; nothing was changed now."
+    elif not receipt.rows:
+        follow = "The plan had no rows, so nothing was changed."
     elif receipt.undo_of:
-        follow = f"{rows} are as they were before the change {receipt.undo_of[:12]}."
+        follow = f"{rows} {'is as it was' if one else 'are as they were'} before the change {receipt.undo_of[:12]}."
     else:
-        follow = f"{rows} were changed. To take that back, call {Act.UNDO} with this change."
+        follow = f"{rows} {'was' if one else 'were'} changed. To take that back, call {Act.UNDO} with this change."
     footprint: dict[str, Json] = {
         table: {"inserted": counts[0], "updated": counts[1], "deleted": counts[2]}
         for table, counts in receipt.footprint.items()
     }
+    made: dict[str, Json] = {
+        table: [plain(key[0]) if len(key) == 1 else [plain(cell) for cell in key] for key in keys]
+        for table, keys in receipt.keys.items()
+    }
     return {
-        "change": receipt.change, "rows": receipt.rows, "footprint": footprint, "applied_at": receipt.applied_at,
-        "undo_of": receipt.undo_of, "again": receipt.again, "next": follow,
+        "change": receipt.change, "rows": receipt.rows, "footprint": footprint, "made": made,
+        "applied_at": receipt.applied_at, "undo_of": receipt.undo_of, "again": receipt.again, "next": follow,
     }  # fmt: skip

@@ -184,7 +184,8 @@ def _places(policy: CompiledPolicy) -> list[Advice]:
         if isinstance(spec, HttpSpec):
             found += _http(policy, name, spec)
             continue
-        if spec.url and _same_database(spec.url, policy.document.store):
+        base = os.path.abspath(os.path.dirname(policy.source))  # noqa: PTH100, PTH120 (by name alone)
+        if spec.url and _same_database(spec.url, policy.document.store, base):
             message = f"Database {shown} is the store itself, where approvals and the journal live. Name another."
             found.append(_error(spec.at, message))
         if row is not None and row.folders is False:
@@ -253,9 +254,10 @@ SQLITE = "sqlite:///"
 """How the address of a SQLite file begins."""
 
 
-def _same_database(url: str, store: str) -> bool:
+def _same_database(url: str, store: str, base: str) -> bool:
     if url.startswith(SQLITE) and store.startswith(SQLITE):
-        return os.path.normpath(url.removeprefix(SQLITE)) == os.path.normpath(store.removeprefix(SQLITE))
+        one, other = (os.path.join(base, address.removeprefix(SQLITE)) for address in (url, store))  # noqa: PTH118
+        return os.path.normpath(one) == os.path.normpath(other)  # by name alone, nothing is looked at
     return url == store
 
 

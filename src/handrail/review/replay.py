@@ -23,6 +23,7 @@ from handrail.core.store import Query, Transaction
 from handrail.core.text import safe
 from handrail.core.ticket import Ticket, TicketState, flatten
 from handrail.policy.guarded import Act
+from handrail.review.attempts import attempt_key, effective, only_reads
 from handrail.review.planned import PlannedChange, planned
 from handrail.review.sentence import EFFECTS_MAX, sentence, touched, wish
 from handrail.review.view import listed, mapping, objects, text
@@ -397,34 +398,25 @@ def _run_chain(tx: Transaction, ticket: Ticket) -> Chain:
     def led_here(row: Stored) -> bool:
         return row.at_us <= ticket.asked_us if first is None else row.seq <= first
 
-    begun = {_attempt_key(row.record) for row in rows if row.record.kind is RecordKind.ATTEMPT and led_here(row)}
+    begun = {attempt_key(row.record) for row in rows if row.record.kind is RecordKind.ATTEMPT and led_here(row)}
     before = [
         row
         for row in rows  # an outcome belongs to its attempt, also when it came later
-        if led_here(row) or (row.record.kind is RecordKind.OUTCOME and _attempt_key(row.record) in begun)
+        if led_here(row) or (row.record.kind is RecordKind.OUTCOME and attempt_key(row.record) in begun)
     ]
     return _chain("run", ticket.run, before, ticket)
-
-
-def _attempt_key(record: Record) -> tuple[str, str]:
-    return record.action, text(record.body.get("attempt"))
 
 
 def _resource_chain(tx: Transaction, resource: str, ticket: Ticket, *, changes: bool) -> Chain:
     rows = list(tx.records(Query(resource=resource, kinds=_LIVED, newest_first=True, limit=READ_MAX)))
     found = {row.seq: row for row in rows}
     if changes:
-        looked = {_attempt_key(row.record) for row in rows if _only_reads(row)}
-        found = {row.seq: row for row in rows if _attempt_key(row.record) not in looked}
+        looked = {attempt_key(row.record) for row in rows if only_reads(row)}
+        found = {row.seq: row for row in rows if attempt_key(row.record) not in looked}
         found |= _touching(tx, resource, ticket.tool)
+        found = effective(found)
     newest_first = sorted(found.values(), key=lambda row: -row.seq)[:READ_MAX]
     return _chain("resource", resource, [row for row in newest_first if row.record.run != ticket.run], ticket)
-
-
-def _only_reads(row: Stored) -> bool:
-    """Return whether an attempt only looked; every query of a table would stand in its chain otherwise."""
-    effects = objects(row.record.body.get("effects"))
-    return bool(effects) and all(effect.get("verb") == Verb.READ.value for effect in effects)
 
 
 def _touching(tx: Transaction, resource: str, tool: str) -> dict[int, Stored]:
@@ -437,8 +429,8 @@ def _touching(tx: Transaction, resource: str, tool: str) -> dict[int, Stored]:
     for name in dict.fromkeys((tool, f"{place}.{Act.APPLY}", f"{place}.{Act.UNDO}")):
         rows = list(tx.records(Query(tool=name, kinds=_LIVED, newest_first=True, limit=READ_MAX)))
         tried = [row for row in rows if row.record.kind is RecordKind.ATTEMPT]
-        here = {_attempt_key(row.record) for row in tried if _is_about(row.record, resource)}
-        found |= {row.seq: row for row in rows if _attempt_key(row.record) in here}
+        here = {attempt_key(row.record) for row in tried if _is_about(row.record, resource)}
+        found |= {row.seq: row for row in rows if attempt_key(row.record) in here}
     return found
 
 
@@ -468,7 +460,7 @@ def steps_of(rows: Iterable[Stored], ticket: str = "") -> list[Step]:
     open_at: dict[tuple[str, str], int] = {}
     for row in rows:
         record = row.record
-        key = _attempt_key(record)
+        key = attempt_key(record)
         if record.kind is RecordKind.OUTCOME and key in open_at:
             index = open_at.pop(key)
             begun = steps[index]
@@ -521,11 +513,17 @@ def effects_of(record: Record) -> tuple[str, ...]:
 
 
 def _past(tx: Transaction, ticket: Ticket, policy: Policy) -> list[Past]:
-    """Return decided tickets of the same agent and tool, newest first; of changes, those of the same tables first."""
+    """Return decided tickets of the same agent and tool, newest first; of changes, those of the same tables first.
+
+    Of a ticket that is decided itself, or has expired: those that were decided before that.
+    """
     places = {touch.place for touch in touched(ticket, policy)}
+    before_us = ticket.decided_us or ticket.pending_until_us
     found: list[tuple[bool, Past]] = []
     for other in tx.tickets():
         if other.id == ticket.id or not other.by or other.agent != ticket.agent or other.tool != ticket.tool:
+            continue
+        if other.decided_us > before_us:
             continue
         resource = text(other.view.get("resource"))
         approved = other.state is not TicketState.DENIED

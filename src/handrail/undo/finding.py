@@ -9,11 +9,8 @@ from handrail.core.record import RecordKind
 from handrail.core.store import Query, Store, Transaction
 from handrail.core.text import safe
 from handrail.errors import ConfigurationError, NotFoundError
-from handrail.undo.made import Made, changes, made_by_action, made_by_change, made_in_run
-from handrail.undo.places import Places
-
-RECENT_MAX = 20_000
-"""Journal rows that are looked through for the beginning of an id."""
+from handrail.undo.made import RECENT_MAX, Made, change_in, changes, made_by_action, made_by_change, made_in_run
+from handrail.undo.places import OpenPlace, Places
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _BEGINNING = re.compile(r"[0-9a-f]{8,63}")
@@ -51,7 +48,7 @@ def found(
         raise ConfigurationError(f"'{safe(change)}' names no place that can be reached. Write: PLACE/DIGEST")
     if not place.made(digest):
         raise NotFoundError(f"The place '{safe(name)}' knows no change {safe(digest)}. Nothing was undone.")
-    return [made_by_change(name, digest)]
+    return [_of_place(store, place, name, digest)]
 
 
 def found_by_name(store: Store, places: Places, names: Iterable[str], said: str) -> list[Made]:
@@ -67,42 +64,54 @@ def found_by_name(store: Store, places: Places, names: Iterable[str], said: str)
         NotFoundError: There is no such thing, or several.
         HandrailError: A place that it may be in cannot be reached.
     """
-    if "/" in said:
-        return found(store, places, change=said)
-    whole = said
-    if _BEGINNING.fullmatch(said) and store.read(lambda tx: made_by_action(tx, said)) is None:
-        begun = store.read(lambda tx: _begun(tx, said))
+    name, slash, word = said.rpartition("/")
+    whole = word
+    if _BEGINNING.fullmatch(word) and (slash or store.read(lambda tx: made_by_action(tx, word)) is None):
+        begun = store.read(lambda tx: _begun(tx, word, name))
         if len(begun) > 1:
-            raise NotFoundError(f"{len(begun)} actions or changes begin with {safe(said)}. Write more of it.")
-        whole = begun.pop() if begun else said
+            what = f"changes of '{safe(name)}'" if slash else "actions or changes"
+            raise NotFoundError(f"{len(begun)} {what} begin with {safe(word)}. Write more of it.")
+        whole = begun.pop() if begun else word
+    if slash:
+        return found(store, places, change=f"{name}/{whole}")
     if _DIGEST.fullmatch(whole):
-        return [_change(places, names, whole)]
+        return [_change(store, places, names, whole)]
     return found(store, places, action=whole)
 
 
-def _change(places: Places, names: Iterable[str], digest: str) -> Made:
+def _of_place(store: Store, place: OpenPlace, name: str, digest: str) -> Made:
+    recorded = place.recorded(digest)
+    return store.read(lambda tx: made_by_change(tx, name, digest, recorded))
+
+
+def _change(store: Store, places: Places, names: Iterable[str], digest: str) -> Made:
     """Return a change by its digest alone. A place that cannot be asked keeps nobody from finding it elsewhere."""
-    silent = ""
+    silent, knowing = "", dict[str, OpenPlace]()
     for name in names:
         try:
             place = places(name)
             if place is not None and place.made(digest):
-                return made_by_change(name, digest)
+                knowing[name] = place
         except Exception as error:  # noqa: BLE001 (whatever a database raises that is not there)
             silent += f" The place '{safe(name)}' could not be asked: {safe(error)}"
+    if len(knowing) > 1:
+        which = " or ".join(f"{safe(name)}/{digest[:12]}" for name in knowing)
+        raise NotFoundError(f"{len(knowing)} places know this change. Nothing was undone. Say which one: {which}")
+    for name, place in knowing.items():
+        return _of_place(store, place, name, digest)
     raise NotFoundError(
         f"No place that can be reached from here knows a change {safe(digest)}. Nothing was undone.{silent}"
     )
 
 
-def _begun(tx: Transaction, said: str) -> set[str]:
-    """Return the ids of recent actions and changes that begin so."""
+def _begun(tx: Transaction, said: str, place: str) -> set[str]:
+    """Return the ids of recent actions and changes that begin so; of a place, where one is named, only its changes."""
     known: set[str] = set()
     for row in tx.records(Query(kinds=(RecordKind.ATTEMPT,), newest_first=True, limit=RECENT_MAX)):
-        args = row.record.body.get("args")
-        change = args.get("change") if isinstance(args, dict) and "touches" in args else None
-        if isinstance(change, str) and change.startswith(said):
+        record = row.record
+        change = change_in(record)
+        if change.startswith(said) and place in ("", record.tool.rpartition(".")[0]):
             known.add(change)
-        elif row.record.action.startswith(said) and changes(row.record):
-            known.add(row.record.action)
+        elif not place and record.action.startswith(said) and changes(record):
+            known.add(record.action)
     return known

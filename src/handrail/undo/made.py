@@ -12,12 +12,17 @@ from handrail.core.outcome import Reason, Status
 from handrail.core.record import Record, RecordKind, Stored
 from handrail.core.store import Query, Transaction
 from handrail.core.text import safe
+from handrail.data.acting import Recorded
 from handrail.errors import HandrailError, NotFoundError
+from handrail.policy.guarded import Act
 
 ROWS_MAX = 500_000
 """Journal rows of one run that are looked at."""
 
 PAGE = 1_000
+
+RECENT_MAX = 20_000
+"""Journal rows that are looked through for what somebody names by a digest, or by how an id begins."""
 
 _LIVED = (RecordKind.ATTEMPT, RecordKind.OUTCOME)
 
@@ -112,14 +117,33 @@ def made_by_action(tx: Transaction, action: str) -> Made | None:
     return found[0] if found else None
 
 
-def made_by_change(place: str, change: str) -> Made:
+def made_by_change(tx: Transaction, place: str, change: str, recorded: Recorded) -> Made:
     """Return a change that the history of a place knows, whoever applied it.
 
     Args:
+        tx: The transaction; where the journal knows the action that made the change, it tells more.
         place: Name of the place.
         change: Its digest.
+        recorded: What the place itself tells of it.
     """
-    return Made("", 0, "", "", f"{place}.apply_change", args={"change": change, "touches": []})
+    made = Made(
+        "", recorded.at_us, "", "", f"{place}.{Act.APPLY}", recorded.effects, args={"change": change, "touches": []}
+    )  # fmt: skip
+    for act in (Act.APPLY, Act.UNDO):
+        query = Query(tool=f"{place}.{act}", kinds=(RecordKind.ATTEMPT,), newest_first=True, limit=RECENT_MAX)
+        for row in tx.records(query):
+            if change_in(row.record) == change and not row.record.status and changes(row.record):
+                known = made_by_action(tx, row.record.action)
+                if known is not None and known.reached is Reached.DONE and known.undoes != change:
+                    return replace(known, pruned=False, effects=known.effects or recorded.effects)
+    return made
+
+
+def change_in(record: Record) -> str:
+    """Return the digest of the planned change that an intent is about, `""` for any other action."""
+    args = record.body.get("args")
+    change = args.get("change") if isinstance(args, dict) and "touches" in args else None
+    return change if isinstance(change, str) else ""
 
 
 def _rows(tx: Transaction, query: Query) -> Iterator[Stored]:

@@ -19,7 +19,7 @@ from handrail.core.outcome import Reason
 from handrail.core.policy import Case, Mode, Policy
 from handrail.core.tool import Access, Agent
 from handrail.errors import ConfigurationError
-from handrail.gates import AccessLevel, Allowlist, Arguments, Doubt, Retries
+from handrail.gates import AccessLevel, Allowlist, Arguments, Doubt
 from handrail.policy.compiled import CompiledPolicy
 
 if TYPE_CHECKING:
@@ -44,16 +44,41 @@ class Signed:
         return (Finding(self.name, "signed", Verdict.ASK, why, reason=Reason.DESTRUCTIVE),)
 
 
-GATES: tuple[Gate, ...] = (Allowlist(), Arguments(), AccessLevel(), Doubt(), Signed(), Retries())
-"""What an undo by a person passes."""
+@dataclass(frozen=True, slots=True)
+class Looking:
+    """Denies where another gate asks: whoever only looks opens no ticket.
+
+    Attributes:
+        gate: The other gate.
+    """
+
+    gate: Gate
+
+    @property
+    def name(self) -> str:
+        """The name of the other gate."""
+        return self.gate.name
+
+    def judge(self, case: Case) -> tuple[Finding, ...]:
+        """Object to what the other gate objects to."""
+        found = self.gate.judge(case)
+        return tuple(replace(one, verdict=Verdict.DENY) if one.verdict is Verdict.ASK else one for one in found)
+
+
+GATES: tuple[Gate, ...] = (Allowlist(), Arguments(), AccessLevel(), Doubt(), Signed())
+"""What an undo by a person passes. Retries are not counted: a person who looks again does no harm."""
+
+LOOKS: tuple[Gate, ...] = tuple(Looking(gate) for gate in GATES)
+"""What a look passes: nothing of it asks."""
 
 
 @contextmanager
-def deciding(host: Host) -> Iterator[Policy]:
+def deciding(host: Host, *, looking: bool = False) -> Iterator[Policy]:
     """Let this host decide as a person's undo needs it; yields the policy.
 
     Args:
         host: The host. What it decided with before is put back at the end.
+        looking: Whether nothing is undone, so that no ticket is opened.
 
     Raises:
         ConfigurationError: The policy declares an agent of that name.
@@ -64,7 +89,7 @@ def deciding(host: Host) -> Iterator[Policy]:
     policy = before.policy.with_agent(Agent(AGENT, Access.WRITE, None, (AGENT,)))
     if isinstance(policy, CompiledPolicy):
         policy = replace(policy, document=replace(policy.document, mode=Mode.ENFORCE))
-    host.desk = replace(before, policy=policy, gates=GATES)
+    host.desk = replace(before, policy=policy, gates=LOOKS if looking else GATES)
     host.notify = _nobody  # the person whom a ticket would wait for is here
     try:
         yield policy

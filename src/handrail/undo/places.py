@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from handrail.core.text import safe
+from handrail.data.acting import Recorded
+from handrail.errors import NotDone, OutcomeUnknown
 from handrail.undo.fate import NotUndone, UndoFate
 from handrail.undo.made import Made
 
@@ -24,11 +26,15 @@ class OpenPlace(Protocol):
         ...
 
     def made(self, change: str) -> bool:
-        """Return whether a change was made there."""
+        """Return whether a change was made there. Raises `HandrailError` when nobody can tell now."""
         ...
 
     def undone(self, change: str) -> bool:
-        """Return whether a change was made there and is undone now."""
+        """Return whether a change was made there and is undone now. Raises as `made`."""
+        ...
+
+    def recorded(self, change: str) -> Recorded:
+        """Return what the place itself has recorded of a change."""
         ...
 
     def preview_undo(self, change: str) -> object:
@@ -79,9 +85,13 @@ class PlaceUndo:
         return ""
 
     def _stands(self) -> None:
-        if not self.place.made(self.made.change):
+        try:
+            made, undone = self.place.made(self.made.change), self.place.undone(self.made.change)
+        except (NotDone, OutcomeUnknown) as error:  # whether there is a way back is another question
+            raise NotUndone(str(error), UndoFate.FAILED) from error
+        if not made:
             raise NotUndone("It was never made: its place knows no such change.", UndoFate.NOTHING)
-        if self.place.undone(self.made.change):
+        if undone:
             raise NotUndone("It was taken back before.", UndoFate.ALREADY)
 
 

@@ -238,8 +238,10 @@ def _try(made: Made, do: Callable[[], str], done: UndoFate) -> TakenBack:
     except NotUndone as error:
         return TakenBack(made, error.fate, _said(error))
     except NotDone as error:
-        fate = UndoFate.CONFLICT if error.reason is Reason.STALE else UndoFate.IMPOSSIBLE
-        return TakenBack(made, fate, _said(error), keys=_keys(error))
+        if error.reason is Reason.STALE:
+            return TakenBack(made, UndoFate.CONFLICT, _said(error), keys=_keys(error))
+        fate = UndoFate.FAILED if _may_pass(error) else UndoFate.IMPOSSIBLE
+        return TakenBack(made, fate, _retold(_said(error)) if fate is UndoFate.FAILED else _said(error))
     except (OutcomeUnknown, StoreError, TimeoutError) as error:
         fate = UndoFate.FAILED if done is UndoFate.READY else UndoFate.IN_DOUBT
         return TakenBack(made, fate, _said(error))
@@ -266,6 +268,20 @@ def _said(error: BaseException) -> str:
     text = str(error) if isinstance(error, HandrailError | Killed) else f"{type(error).__name__}: {error}"
     said = "\\".join(safe(part, max_chars=WHY_CHARS) for part in " ".join(text.split()).split("\\"))
     return said if len(said) <= WHY_CHARS else f"{said[:WHY_CHARS]}…"
+
+
+def _may_pass(error: NotDone) -> bool:
+    """Return whether the place itself said no (it is locked, away, keeps a row back), and not what we know of it."""
+    cause = error.__cause__
+    return getattr(error, "passing", False) is True or (cause is not None and not isinstance(cause, HandrailError))
+
+
+def _retold(said: str) -> str:
+    """Return what a place says of a change as what is said of its undo, which nobody corrects."""
+    for end in ("Correct the change.", "Correct the change and plan it again."):
+        if said.endswith(end):
+            return f"{said.removesuffix(end)}See to that, then undo it again."
+    return said
 
 
 def _keys(error: NotDone) -> tuple[str, ...]:

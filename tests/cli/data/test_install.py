@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 import sqlalchemy as sa
-from tests.mcp.guarded import DataWire, guarded, handrail, policy
+from tests.mcp.guarded import TABLES, DataWire, guarded, handrail, policy
 
 from handrail.data.rows import ddl
 
@@ -51,6 +51,8 @@ def test_it_is_made_once(shop):
 def test_for_machines(shop):
     """One object each."""
     told = shop.json("data", "install")
+    (lacks,) = told.pop("lacks")
+    assert "no table 'lead'" in lacks
     assert told == {"installed": False, "created": False, "ddl": ddl("sqlite"), "grants": ""}
     assert shop.json("data", "install", "--apply")["created"] is True
     told = shop.json("data", "install", "--apply")
@@ -68,14 +70,56 @@ def test_an_address_needs_no_policy(shop):
 
 
 def test_half_a_history_is_not_left(shop):
-    """All tables or none."""
+    """All tables or none; a part that is there already is named, and what is missing is not guessed."""
     connection = sqlite3.connect(shop.folder / "shop.db")
     connection.execute("CREATE TABLE handrail_row (mine integer)")
+    connection.close()
+    for args in (("install",), ("install", "--apply"), ("prune", "--older", "1d")):
+        result = shop.run("data", *args)
+        assert result.exit_code == 3
+        assert "handrail_meta, handrail_change are missing, while handrail_row is there" in result.stderr
+    assert tables(shop) == {"handrail_row"}
+
+
+def test_when_a_create_fails_nothing_is_left(shop):
+    """What was created before it is taken back."""
+    connection = sqlite3.connect(shop.folder / "shop.db")
+    connection.execute("CREATE VIEW handrail_x AS SELECT 1")
+    connection.execute("CREATE TABLE t (x)")
+    connection.execute("CREATE INDEX handrail_row ON t (x)")
     connection.close()
     result = shop.run("data", "install", "--apply")
     assert result.exit_code == 3
     assert "The database refused" in result.stderr
-    assert tables(shop) == {"handrail_row"}
+    assert tables(shop) == {"t"}
+
+
+@pytest.mark.parametrize("args", [("install",), ("install", "--apply"), ("prune", "--older", "1d", "--apply")])
+@pytest.mark.parametrize("by", ["name", "link", "address", "address alone"])
+def test_the_store_itself(shop, args, by):
+    """Is refused by each command, and left as it is."""
+    store = shop.folder / ".handrail" / "handrail.db"
+    store.parent.mkdir()
+    sqlite3.connect(store).close()
+    (shop.folder / "link.db").symlink_to(store)
+    if by in ("name", "link"):
+        url = "sqlite:///link.db" if by == "link" else "sqlite:///.handrail/handrail.db"
+        (shop.folder / "handrail.yaml").write_text(policy(url))
+        more = ()
+    else:
+        more = (*(["shop"] if by == "address" else []), "--url", "sqlite:///.handrail/handrail.db")
+    result = shop.run("data", *args, *more)
+    assert result.exit_code == 3
+    assert "is the store itself" in result.stderr
+    assert store.stat().st_size == 0
+
+
+def test_a_store_that_was_named_otherwise(shop):
+    """What counts is the store that is used."""
+    result = shop.run("data", "install", "--store", "sqlite:///shop.db", "--apply")
+    assert result.exit_code == 3
+    assert "is the store itself" in result.stderr
+    assert tables(shop) == set()
 
 
 def test_on_postgresql_the_grants_suffice(tmp_path):
@@ -88,6 +132,12 @@ def test_on_postgresql_the_grants_suffice(tmp_path):
         handrail(tmp_path, "reviewer", "add", "dana@example.com", "--secret-stdin", input=SECRET)
         shown = handrail(tmp_path, "data", "install", "shop", "--url", shop.owner)
         assert shown.startswith(ddl("postgresql"))
+        both = TABLES.replace("{lead:", "{leed: {write: [status]}, lead:")
+        (tmp_path / "handrail.yaml").write_text(policy(shop.url, both))
+        assert (
+            handrail(tmp_path, "data", "install", "shop", "--url", shop.owner) == shown
+        )  # no GRANT for what is not there
+        (tmp_path / "handrail.yaml").write_text(policy(shop.url))
         handrail(tmp_path, "data", "install", "shop", "--url", shop.owner, "--apply")
         grants = re.findall(r"^-- (GRANT .*;)$", shown, re.MULTILINE)
         assert len(grants) == 4
@@ -125,3 +175,16 @@ def everything(folder):
             assert "isError" not in result, result
     assert wire.call("query", sql="SELECT count(*) FROM lead")["structuredContent"]["rows"] == [[4]]
     assert wire.end() == 0
+
+
+def test_on_postgresql_a_role_that_reaches_the_store(tmp_path):
+    """Is refused where it is the policy's own; the owner, by --url, may install beside a store."""
+    with guarded("postgres", tmp_path, (("error", 1),)) as shop:
+        (tmp_path / "handrail.yaml").write_text(policy(shop.url))
+        shop.run("CREATE SCHEMA handrail", "CREATE TABLE handrail.journal (body text)")
+        shop.run(f"GRANT USAGE ON SCHEMA handrail TO {shop.role}", f"GRANT SELECT ON handrail.journal TO {shop.role}")
+        for command in (("install",), ("prune", "--older", "1d")):
+            why = json.loads(handrail(tmp_path, "data", *command, "--json", code=3))["error"]
+            assert f"The role {shop.role} can read or write the schema handrail" in why
+        handrail(tmp_path, "data", "install", "shop", "--url", shop.owner, "--apply")
+        shop.run("DROP SCHEMA handrail CASCADE")

@@ -1,9 +1,10 @@
 """`handrail data serve` on the command line; what it serves is tested in tests/mcp."""
 
 import sqlite3
+import subprocess
 
 import pytest
-from tests.mcp.guarded import policy
+from tests.mcp.guarded import policy, words
 
 
 def refused(project, *args, code=3):
@@ -33,6 +34,20 @@ def test_the_agent_has_to_be_declared(shop):
 def test_the_database_has_to_be_declared(shop):
     """With the nearest name."""
     assert "Did you mean 'shop'?" in refused(shop, "shp", "--agent", "bot")
+
+
+@pytest.mark.parametrize("more", [(), ("--url", "sqlite:///shop.db")])
+def test_a_wrong_name_is_told_what_there_is(shop, more):
+    """An address does not make up for it: the policy's limits would be lost with the name."""
+    assert "There is: shop." in refused(shop, "nosuch", "--agent", "bot", *more)
+
+
+@pytest.mark.parametrize("more", [(), ("--url", "sqlite:///.handrail/handrail.db")])
+def test_the_store_is_not_served(shop, more):
+    """By the policy's address or another."""
+    if not more:
+        (shop.folder / "handrail.yaml").write_text(policy("sqlite:///.handrail/handrail.db"))
+    assert "'shop' is the store itself" in refused(shop, "--agent", "bot", *more)
 
 
 def test_without_a_policy_nothing_is_served(shop):
@@ -69,3 +84,33 @@ def test_what_cannot_be_opened_is_told(shop, url, why):
 def test_waiting_takes_seconds(shop, wait):
     """Zero or more."""
     refused(shop, "--agent", "bot", "--wait", wait, code=2)
+
+
+def served(project):
+    """Serve a client that ends the connection at once; return stderr."""
+    ended = subprocess.run(
+        words(), cwd=project.folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stderr
+
+
+def test_what_the_database_lacks_is_told(shop):
+    """Tables and columns of the policy, and a part of the history; what is there is not spoken of."""
+    with sqlite3.connect(shop.folder / "shop.db") as connection:
+        connection.execute("CREATE TABLE leads (id integer PRIMARY KEY)")
+    connection.close()
+    assert "no table 'lead', which the policy declares" in served(shop)
+    shop.ok("data", "install", "--apply")
+    with sqlite3.connect(shop.folder / "shop.db") as connection:
+        connection.execute("ALTER TABLE leads RENAME TO lead")
+        connection.execute("DROP TABLE handrail_row")
+    connection.close()
+    said = served(shop)
+    assert "no column 'status'" in said
+    assert "handrail_row is missing" in said
+    with sqlite3.connect(shop.folder / "shop.db") as connection:
+        connection.execute("ALTER TABLE lead ADD COLUMN status text")
+        connection.execute("CREATE TABLE handrail_row (id)")
+    connection.close()
+    assert served(shop) == ""

@@ -195,6 +195,20 @@ def test_an_undo_says_what_it_takes_back(shop):
     assert "What other runs changed in row/shop/lead/17" in printed
 
 
+def test_what_was_denied_is_not_told_as_if_it_waited(shop):
+    """Nothing is to be applied, undone or decided any more; what is decided later is no decision before."""
+    ticket = shop.act(lambda db: db.apply(db.update("lead", [17], {"status": "new"})))
+    assert shop.decide("review", "deny", ticket).exit_code == 0
+    later = shop.act(lambda db: db.apply(db.update("lead", [18], {"status": "new"})), run="run-2")
+    assert shop.decide("review", "deny", later).exit_code == 0
+    printed, _ = shop.show(ticket)
+    assert "By this ticket it was not made, so there is nothing to undo." in printed
+    assert "there is nothing to decide." in printed
+    for said in ("has to be applied before", "handrail undo", "may decide", later):
+        assert said not in printed
+    assert ticket in shop.show(later)[0]
+
+
 def test_hostile_cells_and_columns_act_on_nothing(shop):
     """They are escaped, cut and quoted; what differs far behind is still seen to differ."""
     shop.act(lambda db: db.describe())

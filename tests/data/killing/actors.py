@@ -22,7 +22,7 @@ from tests.data.killing.world import (
     value_text,
 )
 
-from handrail.data.rows import ChangeRefused, CommitInDoubt, GuardedRows, RowPlan
+from handrail.data.rows import ChangeRefused, CommitInDoubt, DatabaseBusy, GuardedRows, RowPlan
 from handrail.data.sql import classify
 from handrail.data.sql.reflect import reflect
 
@@ -113,7 +113,7 @@ class Agent:
         try:
             done = self._db.apply(plan, plan.digest)
             end = "again" if done.again else "applied"
-        except CommitInDoubt:
+        except (CommitInDoubt, DatabaseBusy):  # this call wrote nothing, or nobody knows
             end = "doubt"
         except ChangeRefused as refused:
             end = type(refused).__name__

@@ -49,6 +49,28 @@ def test_no_password_in_what_is_shown():
     assert not shown.endswith(".")
 
 
+def test_a_short_password_garbles_no_sentence():
+    """It is hidden where an address or a setting tells it, and the words around stay."""
+    for url in ("postgresql://kim:a@h/d", "postgresql://h/d?password=a"):
+        shown = place(url).cleaned("a table is locked at postgresql://kim:a@h/d?password=a or password=a")
+        assert shown.startswith("a table is locked at postgresql://kim:…h/d")
+        assert ":a@" not in shown
+        assert "=a" not in shown
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("mysql://h/d", "A database of the kind mysql is not read"),
+        ("postgresql+psycopg2://h/d", "postgresql by the driver psycopg2 is not read"),
+    ],
+)
+def test_another_kind_is_named(url, text):
+    """By what was written, and not by a driver that nobody named."""
+    with pytest.raises(ConfigurationError, match=text):
+        place(url)
+
+
 def test_an_engine(tmp_path):
     """Stays somebody else's."""
     engine = create_engine(f"sqlite:///{tmp_path / 'x.db'}")

@@ -6,6 +6,7 @@ import uuid
 from decimal import Decimal
 
 import pytest
+import sqlalchemy as sa
 from tests.data.rows.real import TABLES, refused
 
 from handrail.data.rows import ChangeRefused, Table
@@ -30,6 +31,50 @@ def test_keys_that_are_said_twice_or_badly(shop):
     assert (plan.rows, plan.preview.warnings) == (2, ())
     refused(lambda: db.update("lead", [(1, 2)], {"score": 1}), "has the columns id. Give a value for each")
     refused(lambda: db.update("line", [11], {"sku": "x"}), "has the columns orders_id, n")
+
+
+def test_a_plan_takes_few_statements(shop):
+    """One reads what stands in the database, one the rows, the values that they get and the first of them whole."""
+    db = shop.guarded()
+    done = db.apply(db.update("lead", [1], {"status": "the first time a connection is used"}))
+    said = []
+    sa.event.listen(shop.engine, "before_cursor_execute", lambda *found: said.append(found[2]))
+    plan = db.update("lead", [2, 1, 4], {"status": "new", "score": "7"})
+    reads = [sql for sql in said if "SELECT" in sql and not sql.startswith("BEGIN")]
+    assert len(reads) == 2, reads
+    assert [sample.before["id"] for sample in plan.preview.samples] == [row.key[0] for row in plan.parts[0].rows]
+    assert {str(sample.after["score"]) for sample in plan.preview.samples} == {"7"}
+    said.clear()
+    db.undo(done.change)
+    reads = [sql for sql in said if "SELECT" in sql and not sql.startswith("BEGIN")]
+    assert len(reads) == 3, reads
+
+
+def test_values_are_read_even_where_no_row_gets_them(postgres):
+    """A value that the database cannot read is refused, also when no key names a row."""
+    postgres.run("CREATE TABLE pair (a integer, b integer, n integer, PRIMARY KEY (a, b))")
+    db = postgres.guarded({"pair": Table(write={"n"}), **TABLES})
+    refused(lambda: db.update("lead", [99], {"score": "many"}), "invalid input syntax")
+    refused(lambda: db.update("pair", [(9, 9)], {"n": "many"}), "invalid input syntax")
+    assert db.update("pair", [(9, 9)], {"n": "7"}).rows == 0
+
+
+def test_rows_of_a_later_statement_get_the_values_too(shop):
+    """The keys of the first statement name no row."""
+    db = shop.guarded({"lead": Table(write={"score", "price"}, rows_max=20_000)})
+    plan = db.update("lead", [*range(-6000, 0), 1, 2], {"score": 7, "price": Decimal("1.50")})
+    assert {tuple(row.values) for row in plan.parts[0].rows if str(row.values[0]) != "7"} == set()
+    assert [sample.key for sample in plan.preview.samples] == [row.key for row in plan.parts[0].rows]
+    db.apply(plan)
+    assert shop.rows("SELECT count(*) FROM lead WHERE score = 7 AND price = 1.5") == [(2,)]
+
+
+def test_a_preview_of_many_columns(postgres):
+    """A function of PostgreSQL takes only 100 values."""
+    columns = ", ".join(f"c{at} integer DEFAULT {at}" for at in range(150))
+    postgres.run(f"CREATE TABLE wide (id integer PRIMARY KEY, {columns})", "INSERT INTO wide (id) VALUES (1)")
+    sample = postgres.guarded({"wide": Table(write={"c3"})}).update("wide", [1], {"c3": 7}).preview.samples[0]
+    assert (len(sample.before), sample.before["c149"], sample.after["c3"]) == (151, "149", "7")
 
 
 def test_hidden_columns_are_not_shown_and_yet_written(shop):

@@ -121,3 +121,11 @@ def test_keys_that_are_arrays(postgres):
     db = postgres.guarded({"a": Table(write={"x"})})
     db.apply(db.update("a", [[1, 2], "{3}"], {"x": 7}))
     assert postgres.rows("SELECT count(*) FROM a WHERE x = 7") == [(2,)]
+
+
+def test_the_driver_keeps_its_prepared_statements(postgres):
+    """A plan ends its transaction without a rollback, at which the driver would forget them."""
+    db = postgres.guarded()
+    for score in range(8):
+        db.update("lead", [1], {"score": score})
+    assert postgres.rows("SELECT count(*) > 0 FROM pg_prepared_statements") == [(True,)]

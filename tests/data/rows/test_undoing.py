@@ -58,3 +58,14 @@ def test_rows_that_refer_to_rows_of_the_same_table_come_back(shop):
     assert shop.rows("SELECT * FROM tree") == []
     db.apply(db.undo(redone.change))
     assert shop.all() == before
+
+
+def test_a_history_that_somebody_made_a_circle_of_is_refused(shop):
+    """Whoever writes into the history by hand makes nobody wait for ever."""
+    db = shop.guarded()
+    done = db.apply(db.update("lead", [1], {"status": "new"}))
+    undone = db.apply(db.undo(done.change))
+    assert (db.undone(done.change), db.undone(undone.change)) == (undone.change, "")
+    shop.run(f"UPDATE handrail_change SET undo_of = '{undone.change}' WHERE digest = '{done.change}'")
+    with pytest.raises(ChangeRefused, match="nobody can tell whether it stands"):
+        db.undo(undone.change)

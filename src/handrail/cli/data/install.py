@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
 
 import typer
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
-    from handrail.policy.guarded import DatabaseSpec
+    from handrail.cli.settings import Settings
+    from handrail.data.sql.catalog import Catalog
+    from handrail.policy import CompiledPolicy
+    from handrail.policy.guarded import DatabaseSpec, Spec
 
 Name: TypeAlias = Annotated[
     str, typer.Argument(metavar="NAME", help="A name under 'databases' [the only one].", show_default=False)
@@ -34,11 +38,13 @@ def install(
     """
     from handrail.cli.options import options
     from handrail.cli.output import emit, line, say
+    from handrail.data.lacking import lacks
     from handrail.data.rows import history
+    from handrail.data.sql.reflect import reflect
 
-    called, spec, where = found(ctx, name, url)
-    words = " ".join(filter(None, ["handrail data install", called, "--url URL" if url else "", "--apply"]))
-    with connected(where) as connection:
+    meant = found(ctx, name, url)
+    words = " ".join(filter(None, ["handrail data install", meant.name, "--url URL" if url else "", "--apply"]))
+    with connected(meant) as connection:
         dialect = connection.dialect.name
         there = _is_there(connection)
         text = history.ddl(dialect)
@@ -47,9 +53,16 @@ def install(
                 connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver begins none before CREATE TABLE
             history.install(connection)
             connection.commit()
-    grants = _grants(spec) if dialect == "postgresql" else ""
+        catalog = reflect(connection.engine)
+    grants = _grants(meant.spec, catalog) if dialect == "postgresql" else ""
+    missing = lacks(catalog, meant.spec.tables, meant.name) if meant.spec is not None else ()
     if options(ctx).json:
-        emit({"installed": there or apply, "created": apply and not there, "ddl": text, "grants": grants})
+        emit(
+            {
+                "installed": there or apply, "created": apply and not there, "ddl": text, "grants": grants,
+                "lacks": list(missing),
+            }
+        )  # fmt: skip
         return
     if there:
         line("The history tables are there already. Nothing was created.")
@@ -61,53 +74,116 @@ def install(
         line(f"\n{grants}".rstrip("\n"))
     if not there and not apply:
         say(f"Nothing was created. Create the tables with: {words}")
+    for sentence in missing:
+        say(f"warning: {sentence}")
 
 
-def found(ctx: typer.Context, name: str, url: str) -> tuple[str, DatabaseSpec | None, str]:
-    """Return the database that the command line means: its name, what is declared of it, and its address.
+class MeantDatabase(NamedTuple):
+    """The database that a command line means.
+
+    Attributes:
+        name: Its name in the policy, `""` without one.
+        spec: What is declared of it.
+        where: Its address.
+        store: The file of the store, None for another kind, or where there is no policy.
+        by_agents: Whether the address is the policy's own, by which agents come.
+    """
+
+    name: str
+    spec: DatabaseSpec | None
+    where: str
+    store: Path | None
+    by_agents: bool
+
+
+def found(ctx: typer.Context, name: str, url: str) -> MeantDatabase:
+    """Return the database that the command line means.
 
     With an address and no name, no policy is needed.
 
     Raises:
         ConfigurationError: There is no such database.
     """
-    from pathlib import Path
-
     from handrail.cli.options import options
     from handrail.cli.settings import load_policy, resolve
     from handrail.mcp.data_place import absolute, address, meant
     from handrail.policy.guarded import DatabaseSpec
 
-    if url and not name:
-        return "", None, absolute(url, Path.cwd())
     settings = resolve(options(ctx))
-    places = load_policy(settings).document.places
+    if url and not name:
+        policy = None if settings.policy is None else load_policy(settings)
+        return MeantDatabase("", None, absolute(url, Path.cwd()), _store_file(settings, policy), by_agents=False)
+    policy = load_policy(settings)
+    places = policy.document.places
+    declared(places, name, url)
     database = meant(places, name, url, Path.cwd())
     spec = places.get(database.name)
     assert settings.policy is not None
     where = address(places, database, settings.policy.absolute().parent)
-    return database.name, spec if isinstance(spec, DatabaseSpec) else None, where
+    by_name = spec if isinstance(spec, DatabaseSpec) else None
+    return MeantDatabase(database.name, by_name, where, _store_file(settings, policy), by_agents=not url)
+
+
+def declared(places: Mapping[str, Spec], name: str, url: str) -> None:
+    """Refuse a name that is none of the policy's databases, and tell those that are.
+
+    Where the policy has databases, an address does not make up for a wrong name: what was mistyped would otherwise be
+    served with nothing that the policy says of it.
+
+    Raises:
+        ConfigurationError: It is none of them.
+    """
+    from handrail.core.names import did_you_mean
+    from handrail.core.text import safe
+    from handrail.errors import ConfigurationError
+    from handrail.policy.guarded import DatabaseSpec
+
+    known = sorted(one for one, spec in places.items() if isinstance(spec, DatabaseSpec))
+    if not name or name in known or (url and not known):
+        return
+    there = f" There is: {', '.join(known)}." if known else " It declares none; add one there."
+    raise ConfigurationError(
+        f"There is no database '{safe(name)}' under 'databases' in the policy.{did_you_mean(name, known)}{there}"
+    )
+
+
+def _store_file(settings: Settings, policy: CompiledPolicy | None) -> Path | None:
+    from handrail.cli.settings import store_url
+
+    if policy is None and settings.store is None:
+        return None
+    url = store_url(settings, policy)
+    path = url.removeprefix("sqlite:///")
+    return None if path in (url, "") else settings.folder / path
 
 
 @contextmanager
-def connected(where: str) -> Iterator[Connection]:
+def connected(meant: MeantDatabase) -> Iterator[Connection]:
     """Yield a connection, and turn what the database says into a sentence.
 
     Args:
-        where: Address of the database.
+        meant: The database.
 
     Raises:
-        ConfigurationError: It cannot be used.
+        ConfigurationError: It cannot be used, or is the store.
     """
     from sqlalchemy.exc import SQLAlchemyError
 
+    from handrail.data.reading.apart import REACHES_STORE, keep_apart, reached
     from handrail.data.reading.place import place
     from handrail.errors import ConfigurationError
 
-    at = place(where)
+    at = place(meant.where)
     said = ""
     try:
+        if at.engine.dialect.name == "sqlite":
+            keep_apart(at.engine.url.database, meant.store, meant.name)
         with at.engine.connect() as connection:
+            if meant.by_agents and at.engine.dialect.name == "postgresql":
+                role = connection.exec_driver_sql(REACHES_STORE).scalar()
+                if role is not None:
+                    raise reached(role)
+                connection.rollback()
             yield connection
     except SQLAlchemyError as error:
         said = at.cleaned(getattr(error, "orig", None) or error)
@@ -120,15 +196,25 @@ def connected(where: str) -> Iterator[Connection]:
 
 
 def _is_there(connection: Connection) -> bool:
-    from handrail.mcp.data_place import has_history
+    """Return whether the history is there.
 
-    there = has_history(connection)
+    Raises:
+        ConfigurationError: Only a part of it is.
+    """
+    from handrail.data.lacking import history_missing, torn
+    from handrail.errors import ConfigurationError
+
+    missing = history_missing(connection)
     connection.rollback()
-    return there
+    if torn(missing):
+        raise ConfigurationError(torn(missing))
+    return not missing
 
 
-def _grants(spec: DatabaseSpec | None) -> str:
+def _grants(spec: DatabaseSpec | None, catalog: Catalog) -> str:
     """Return what the role of agents needs on PostgreSQL, as comments."""
+    from handrail.data.lacking import is_known
+
     lines = [
         "The tables belong to the role that creates them. The role that agents use is an ordinary one that needs:",
         "GRANT USAGE ON SCHEMA public TO agents_role;",
@@ -138,6 +224,8 @@ def _grants(spec: DatabaseSpec | None) -> str:
         "An undo writes the opposite, so each table that is changed needs:",
     ]
     for name, table in (spec.tables if spec is not None else {}).items():
+        if not is_known(catalog, name):
+            continue  # told beside: a GRANT for it would fail
         lines.append(f"GRANT {', '.join(_rights(update=bool(table.write), rows=table.insert or table.delete))} "
                      f"ON {_quoted(name)} TO agents_role;")  # fmt: skip
     if spec is None or not spec.tables:

@@ -38,11 +38,11 @@ def prune(
     from handrail.cli.output import count, emit, line, moment, rfc3339
     from handrail.data.rows import history
 
-    called, _, where = found(ctx, name, url)
+    meant = found(ctx, name, url)
     before_us = moment_before(older, time.time_ns() // 1_000, "--older")
     before = dt.datetime.fromtimestamp(before_us / 1_000_000, dt.UTC)
-    with connected(where) as connection:
-        changes = _older(connection, before, called)
+    with connected(meant) as connection:
+        changes = _older(connection, before, meant.name)
         if apply:
             changes = history.prune(connection, before)
             connection.commit()
@@ -61,10 +61,14 @@ def _older(connection: Connection, before: dt.datetime, name: str) -> int:
     """Count the changes from before a moment that can still be undone."""
     from sqlalchemy import text
 
+    from handrail.data.lacking import history_missing, torn
+    from handrail.data.rows.history import TABLES
     from handrail.errors import ConfigurationError
-    from handrail.mcp.data_place import has_history
 
-    if not has_history(connection):
+    missing = history_missing(connection)
+    if torn(missing):
+        raise ConfigurationError(torn(missing))
+    if len(missing) == len(TABLES):
         words = f"handrail data install {name}".rstrip()
         raise ConfigurationError(f"This database has no history tables, so there is nothing to prune. See: {words}")
     counted = text("SELECT count(*) FROM handrail_change WHERE pruned = 0 AND applied_at < :before")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from handrail.mcp.data_place import Meant
+    from handrail.workspace import Workspace
 
 
 def serve(
@@ -24,10 +29,9 @@ def serve(
     """Serve a database to an agent as five MCP tools: query, describe, plan_change, apply_change, undo_change.
 
     Put it where the agent's configuration starts a server: handrail data serve NAME --agent AGENT.
-    A database that the policy does not declare can be read and not changed.
+    Under a policy that declares no database, one that is given by --url can be read and not changed.
     """
-    from pathlib import Path
-
+    from handrail.cli.data.install import declared
     from handrail.cli.mcp import opened
     from handrail.cli.output import say, shown
     from handrail.drivers.host import new_id
@@ -42,5 +46,32 @@ def serve(
     with opened(ctx) as (workspace, path):
         if workspace.policy.agent(agent) is None:
             raise ConfigurationError(workspace.policy.undeclared("agent", agent))
-        database = meant(workspace.policy.document.places, name, url, Path.cwd())  # type: ignore[attr-defined]
+        places = workspace.places
+        declared(places, name, url)
+        database = meant(places, name, url, Path.cwd())
+        for sentence in _looked(workspace, database):
+            tell(f"warning: {sentence}")
         serve(workspace, ServedData(database, agent, run or new_id(), path, wait), tell)
+
+
+def _looked(workspace: Workspace, database: Meant) -> tuple[str, ...]:
+    """Return what the database lacks; nothing of one that cannot be used, for whoever opens it next says why."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from handrail.data.lacking import history_missing, lacks, torn
+    from handrail.data.reading.place import place
+    from handrail.data.sql.reflect import reflect
+    from handrail.errors import ConfigurationError
+    from handrail.mcp.data_place import address
+    from handrail.policy.guarded import DatabaseSpec
+
+    try:
+        spec = workspace.places.get(database.name)
+        engine = place(address(workspace.places, database, workspace.folder)).engine
+        with engine.connect() as connection:
+            said = torn(history_missing(connection))
+        tables = spec.tables if isinstance(spec, DatabaseSpec) else {}
+        found = lacks(reflect(engine), tables, database.name) if tables else ()
+    except (ConfigurationError, SQLAlchemyError):
+        return ()
+    return (*([said] if said else []), *found)

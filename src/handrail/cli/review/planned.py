@@ -15,6 +15,7 @@ from handrail.cli.output import Column, count, line, moment, plain, span, table
 from handrail.core.digest import Json, canonical
 from handrail.core.effect import Verb
 from handrail.core.text import safe, safe_block
+from handrail.core.ticket import TicketState
 from handrail.review.sentence import is_rows, named, table_in
 
 if TYPE_CHECKING:
@@ -43,8 +44,14 @@ _NOTHING = "(not there)"
 _GONE = "(gone)"
 
 
-def show_planned(change: PlannedChange, now_us: int) -> None:
-    """Print what would change."""
+def show_planned(change: PlannedChange, now_us: int, state: TicketState = TicketState.PENDING) -> None:
+    """Print what would change.
+
+    Args:
+        change: The change.
+        now_us: The time.
+        state: Where its ticket stands.
+    """
     _counts(change)
     _breakdown(change)
     _samples(change)
@@ -55,7 +62,7 @@ def show_planned(change: PlannedChange, now_us: int) -> None:
     line()
     for warning in change.warnings:
         line(f"  WARNING: {safe(warning, max_chars=400)}")
-    for said in _until(change, now_us):
+    for said in _until(change, now_us, state):
         line(f"  {said}")
 
 
@@ -72,13 +79,21 @@ def essence(change: PlannedChange, now_us: int) -> Iterator[str]:
     yield from _until(change, now_us)
 
 
-def _until(change: PlannedChange, now_us: int) -> Iterator[str]:
-    if change.expires_us is not None and change.expires_us <= now_us:
-        over = moment(change.expires_us)
+NEVER = frozenset({TicketState.DENIED, TicketState.EXPIRED, TicketState.STALE})
+"""Where a ticket stands by which nothing was done, nor will be."""
+
+
+def _until(change: PlannedChange, now_us: int, state: TicketState = TicketState.PENDING) -> Iterator[str]:
+    if state in NEVER:
+        yield "By this ticket it was not made, so there is nothing to undo."
+        return
+    expires_us = None if state is TicketState.SPENT else change.expires_us  # what was used needs no plan any more
+    if expires_us is not None and expires_us <= now_us:
+        over = moment(expires_us)
         yield f"The plan expired {over} UTC: approving it does nothing, it has to be planned again."
-    elif change.expires_us is not None:
-        left = span(change.expires_us - now_us)
-        yield f"The plan expires {moment(change.expires_us)} UTC ({left} left); it has to be applied before."
+    elif expires_us is not None:
+        left = span(expires_us - now_us)
+        yield f"The plan expires {moment(expires_us)} UTC ({left} left); it has to be applied before."
     undo = f"Yes, with: {change.undo}" if change.undo else "NO: this cannot be taken back by Handrail."
     yield f"Can it be undone? {undo}"
 

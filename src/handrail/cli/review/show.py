@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from handrail.cli.output import Column, cell, count, emit, line, moment, plain, say, span, table
+from handrail.cli.review.planned import NEVER
 from handrail.cli.styles import style_of
 from handrail.core.text import safe, safe_block
 from handrail.core.ticket import TicketState
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from handrail.review.replay import Chain, Change, Replay, Step
+
+_OPEN = (TicketState.PENDING, TicketState.APPROVED)
 
 VALUE_CHARS = 160
 WHY_CHARS = 400
@@ -44,7 +47,7 @@ def show(
         _change(told)
     else:
         _heading("What would change")
-        show_planned(told.planned, told.now_us)
+        show_planned(told.planned, told.now_us, told.state)
         _tripped(told)
     for chain in told.chains:
         _chain(chain, told)
@@ -81,6 +84,9 @@ def _change(told: Replay) -> None:
         line(f"  {count(change.untouched, 'other field')} of what is there now, which the arguments do not name.")
     if not told.writes:
         line("  It only reads: there is nothing to undo.")
+        return
+    if told.state in NEVER:
+        line("  By this ticket it was not done, so there is nothing to undo.")
         return
     undo = f"with {safe(told.undo)}" if told.undo else "NO: this cannot be taken back by Handrail"
     line(f"  Can it be undone? {'Yes, ' if told.undo else ''}{undo}.")
@@ -172,7 +178,7 @@ def _past(told: Replay) -> None:
 
 
 def _who(told: Replay) -> None:
-    _heading("Who may decide, and until when")
+    _heading("Who may decide, and until when" if told.state in _OPEN else "What became of it")
     for sentence in _standing(told):
         line(f"  {sentence}")
 
@@ -188,6 +194,7 @@ def _standing(told: Replay) -> Iterator[str]:
     else:
         by = f" by {safe(ticket.by)}" if ticket.by else ""
         yield f"{ticket.id} is {state.value}{by}; there is nothing to decide."
+        return
     eyes = "Four eyes: whoever owns the agent may not decide" if ticket.four_eyes else "Four eyes are off"
     yield f"{eyes} (owner: {safe(ticket.owner) if ticket.owner else 'none is named'})."
     for person in told.standings:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 CONNECT_S = 10
 """How long one attempt to connect to a server may take."""
 
+SECRET_CHARS_MIN = 4
+"""Length from which a password is hidden wherever it stands: a shorter one stands in half of all words, and is hidden
+where an address or a setting tells it."""
+
 _SECRET = re.compile(r"(://[^\s:/@]*:)[^\s@]*@|((?:password|passfile|sslpassword)\s*=\s*)('[^']*'|\S+)", re.IGNORECASE)
 
 
@@ -38,7 +42,8 @@ class Place(NamedTuple):
         """Return the first line of a driver's or a server's text, safe to print and without passwords, no full stop."""
         line = str(text).strip().partition("\n")[0]
         for secret in self.secrets:
-            line = line.replace(secret, "…")
+            if len(secret) >= SECRET_CHARS_MIN:
+                line = line.replace(secret, "…")
         return safe(_SECRET.sub(r"\1\2…", line), max_chars=300).rstrip(". ")
 
 
@@ -105,9 +110,9 @@ def _dialect(name: str, driver: str) -> Dialect:
     known = {("postgresql", "psycopg"): Dialect.POSTGRES, ("sqlite", "pysqlite"): Dialect.SQLITE}
     found = known.get((name, driver))
     if found is None:
-        raise ConfigurationError(
-            f"{safe(name)} by the driver {safe(driver)} is not read. Use postgresql+psycopg:// or sqlite:///."
-        )
+        kinds = {kind for kind, _ in known}
+        what = f"{safe(name)} by the driver {safe(driver)}" if name in kinds else f"A database of the kind {safe(name)}"
+        raise ConfigurationError(f"{what} is not read. Use PostgreSQL (postgresql://…) or SQLite (sqlite:///…).")
     return found
 
 

@@ -9,6 +9,7 @@ import psycopg
 from psycopg import errors
 
 from handrail.core.text import safe
+from handrail.data.reading.apart import REACHES_STORE, reached
 from handrail.data.reading.failure import QueryFailed
 from handrail.data.reading.limits import ReadLimits
 from handrail.data.reading.loaders import load_plainly
@@ -169,11 +170,12 @@ class PostgresReads:
         """Return a new connection of a role that a read-only transaction holds.
 
         Raises:
-            ConfigurationError: It does not.
+            ConfigurationError: It does not, or the role reaches a store.
         """
         connection = self._open()
         try:
             powers = [str(row[0]) for row in connection.execute(_POWERS)]
+            reaching = connection.execute(REACHES_STORE).fetchone()
             user = connection.info.user
         except BaseException:
             connection.close()
@@ -185,6 +187,9 @@ class PostgresReads:
                 "Make one for agents: CREATE ROLE agent_reader LOGIN PASSWORD '…'; GRANT SELECT ON the tables that it "
                 "may read TO agent_reader."
             )
+        if reaching is not None:
+            connection.close()
+            raise reached(reaching[0])
         return connection
 
     def _open(self) -> Connection:

@@ -11,7 +11,8 @@ from handrail.core.text import safe
 from handrail.data.dialect import Dialect
 from handrail.data.reading.failure import QueryFailed, QueryRefused
 from handrail.data.reading.limits import ReadLimits
-from handrail.data.reading.place import Place, place
+from handrail.data.reading.opened_file import OpenedFile
+from handrail.data.reading.place import Place, existing, place
 from handrail.data.reading.rows import Rows, Taken
 from handrail.data.sql import Catalog, Classified, StatementClass, Table, classify
 
@@ -62,7 +63,10 @@ class DataReader:
         self._given = catalog is not None
         self._look = threading.Lock()
         self._looked_s = time.monotonic()
+        self._file: OpenedFile | None = None
         try:
+            if self._where.dialect is Dialect.SQLITE:
+                self._file = OpenedFile.of(existing(self._where.engine.url.database))
             self._reads = _reads(self._where, self.limits, self._functions)
             self._catalog = catalog if catalog is not None else _reflected(self._where)
         except BaseException:
@@ -82,6 +86,7 @@ class DataReader:
             QueryRefused: It is no read, or names what is not known.
             QueryFailed: The database refused it, failed, or it took too long.
         """
+        self._look_at_file()
         answer, catalog = self._looked_up(sql)
         if answer.kind is StatementClass.REFUSED:
             raise QueryRefused(answer.why)
@@ -102,6 +107,7 @@ class DataReader:
             QueryRefused: There is no such table.
             QueryFailed: The database cannot be looked at.
         """
+        self._look_at_file()
         catalog = self._now()
         if table is None:
             return catalog.tables
@@ -110,6 +116,10 @@ class DataReader:
             if catalog.dialect.stored(full) == catalog.dialect.stored(table):
                 return (found,)
         raise QueryRefused(f"There is no table {safe(table)}.{catalog.near(table)} Ask for all of them first.")
+
+    def gone(self) -> str:
+        """Return what to say when the database's file is another one by now, or none; `""` while it is the same."""
+        return "" if self._file is None else self._file.gone()
 
     def close(self) -> None:
         """Close the connections."""
@@ -142,10 +152,16 @@ class DataReader:
     def _now(self) -> Catalog:
         """Return the description, and look again where it is old: tables come and go."""
         with self._look:
-            if not self._given and time.monotonic() - self._looked_s > FRESH_S:
+            if not self._given and not self.gone() and time.monotonic() - self._looked_s > FRESH_S:
                 self._catalog = _reflected(self._where)
                 self._looked_s = time.monotonic()
             return self._catalog
+
+    def _look_at_file(self) -> None:
+        """Raise `QueryFailed` unless the database's file is the one that was opened."""
+        gone = self.gone()
+        if gone:
+            raise QueryFailed(gone)
 
     def _dispose(self) -> None:
         if self._where.owned:

@@ -12,7 +12,13 @@ SHOWN = 10
 
 
 class ResourceRefused(NotDone):
-    """The change was refused, and nothing was changed. Plan it differently."""
+    """The change was refused, and nothing was changed. Plan it differently.
+
+    Attributes:
+        passing: Whether the other side only cannot be reached or used now, so that it may go later as it is.
+    """
+
+    passing = False
 
 
 class ResourceStale(ResourceRefused):
@@ -62,8 +68,10 @@ def error_of(ended: Failed, *, begun: bool = False) -> ResourceRefused | Resourc
     match ended:
         case Stale(why, clashes) | Conflict(why, clashes):
             return ResourceStale(f"{why} ({_listed(clashes)})" if clashes else why, clashes)
-        case Refused(why, _) if not begun:
-            return ResourceRefused(why)
+        case Refused(why, _, passing) if not begun:
+            error = ResourceRefused(why)
+            error.passing = passing
+            return error
         case Refused(why, wait_s) | NotApplied(why, wait_s):  # a request may still arrive, so it is not: nothing
             return ResourceInDoubt(why, retry_after=wait_s)
         case InDoubt(why, clashes):

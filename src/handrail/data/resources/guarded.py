@@ -20,7 +20,7 @@ from handrail.core.facts import Need
 from handrail.core.outcome import Violation
 from handrail.core.store import Transaction
 from handrail.core.text import safe
-from handrail.data.acting import Acting, Edge
+from handrail.data.acting import Acting, Edge, Recorded
 from handrail.data.pieces import Pieces
 from handrail.data.resources.errors import ResourceRefused, error_of
 from handrail.data.resources.kinds import ResourceKind, inverted, touches
@@ -173,6 +173,14 @@ class Resources(Generic[ChangeT]):
         """Return whether a change was made here and is undone now."""
         noted = self._recorded(change)
         return noted is not None and noted.state is State.UNDONE
+
+    def recorded(self, change: str) -> Recorded:
+        """Return what a change did here, as far as the record tells it."""
+        noted = self._recorded(change)
+        if noted is None:
+            return Recorded()
+        done = touches(self._kind, noted.receipt.operation, [one.id for one in noted.receipt.touched])
+        return Recorded(0, tuple(f"{one.verb} {one.place}{f' to {one.to}' if one.to else ''}" for one in done))
 
     def dispose(self) -> None:
         """Do nothing: a file or a connection is open only while a verb runs."""

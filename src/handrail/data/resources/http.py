@@ -318,14 +318,16 @@ class HttpResources:
     def _get(self, id: str) -> _Now:
         reply = self._client.send("GET", id)
         if isinstance(reply, NoReply):
-            raise CannotDo(f"{safe(id)} cannot be read: {reply.why}; try again later.")
+            raise CannotDo(f"{safe(id)} cannot be read: {reply.why}; try again later.", passing=True)
         if reply.body is not None:
             return _Now(etag.version(reply.etag, reply.body.body, self._server_fields), reply.body)
         if reply.status in _GONE:
             return _Now(ABSENT, None)
         if 300 <= reply.status < 400:
             raise CannotDo(f"{safe(id)} is somewhere else ({named(reply.status)}); configure the final address.")
-        raise CannotDo(f"{safe(id)} cannot be read: the server said {named(reply.status)}.", reply.retry_after_s)
+        passing = reply.status >= 500 or reply.status in (408, 429)
+        why = f"{safe(id)} cannot be read: the server said {named(reply.status)}."
+        raise CannotDo(why + (" Try again later." if passing else ""), reply.retry_after_s, passing=passing)
 
     def _result(self, change: JsonChange, before: Present | None) -> Present | None:
         """Return what the resource is to be, if the change can be made and changes anything."""

@@ -14,10 +14,12 @@ class Refused:
     Attributes:
         why: What happened and what to do.
         retry_after_s: What the other side asks to wait, in seconds; 0 without.
+        passing: Whether the other side only cannot be reached or used now, so that it may go later as it is.
     """
 
     why: str
     retry_after_s: float = 0.0
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +103,11 @@ class Conflict:
 class CannotDo(Exception):  # noqa: N818 (it says what it is; never leaves the package)
     """Inside an adapter: nothing was changed, and why. The verbs turn it into `Refused`."""
 
-    def __init__(self, why: str, retry_after_s: float = 0.0) -> None:
+    def __init__(self, why: str, retry_after_s: float = 0.0, *, passing: bool = False) -> None:
         super().__init__(why)
         self.retry_after_s = retry_after_s
+        self.passing = passing
 
     def refused(self) -> Refused:
         """Return the value that the caller gets."""
-        return Refused(str(self), self.retry_after_s)
+        return Refused(str(self), self.retry_after_s, self.passing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handrail.data.rows.errors import ChangeRefused, CommitInDoubt, Footprint, RowConflict, StaleRows
+from handrail.data.rows.errors import ChangeRefused, CommitInDoubt, DatabaseBusy, Footprint, RowConflict, StaleRows
 from handrail.data.rows.guarded import GuardedRows
 from handrail.data.rows.history import ChangeReceipt, ddl, install, prune
 from handrail.data.rows.plan import Part, PlanPreview, RowPlan, Sample
@@ -13,6 +13,7 @@ __all__ = [
     "ChangeReceipt",
     "ChangeRefused",
     "CommitInDoubt",
+    "DatabaseBusy",
     "Footprint",
     "GuardedRows",
     "Part",

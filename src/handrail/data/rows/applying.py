@@ -11,7 +11,7 @@ from handrail.data.rows import history
 from handrail.data.rows.asked import allowed, declared, few, is_declared, usable
 from handrail.data.rows.backend import CHUNK, Backend, DatabaseState, Work, version
 from handrail.data.rows.comparing import conflict, differing
-from handrail.data.rows.errors import ChangeRefused, CommitInDoubt, Footprint, StaleRows, shown
+from handrail.data.rows.errors import ChangeRefused, CommitInDoubt, DatabaseBusy, Footprint, StaleRows, shown
 from handrail.data.rows.history import ChangeReceipt
 from handrail.data.rows.plan import Part, RowPlan, footprint
 from handrail.data.rows.planning import named
@@ -61,6 +61,7 @@ def apply(work: Applying, plan: RowPlan) -> ChangeReceipt:
         StaleRows: Rows are not as planned; nothing was written.
         RowConflict: The same, for an undo.
         Footprint: More or other rows were touched than planned; nothing is left of it.
+        DatabaseBusy: The database could not even be looked at; this call wrote nothing.
         CommitInDoubt: The connection broke, and whether the change was made cannot be found out now.
     """
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 (heavy, needed only here)
@@ -81,7 +82,7 @@ def apply(work: Applying, plan: RowPlan) -> ChangeReceipt:
         raise _stale(work, plan, unmatched) from unmatched.__cause__
     except SQLAlchemyError as error:
         if not looked:
-            raise unknown(plan.digest, error) from error
+            raise _busy(error) from error
         return _after_error(work, plan, error, committing=committing)
 
 
@@ -97,7 +98,7 @@ class _Unmatched(Exception):  # noqa: N818 (a signal inside this file)
 def _state(work: Applying, connection: Connection, plan: RowPlan) -> DatabaseState:
     """Return what stands in the database: also whether the plan was applied before."""
     tables = [(part.schema, part.table) for part in plan.parts]
-    return history.state(work.kind, connection, tables, plan.digest, plan.footprint)
+    return history.state(work.kind, connection, tables, plan.digest, plan.footprint, plan.undo_of)
 
 
 def _within(work: Applying, connection: Connection, plan: RowPlan, state: DatabaseState) -> ChangeReceipt:
@@ -111,7 +112,7 @@ def _within(work: Applying, connection: Connection, plan: RowPlan, state: Databa
         raise ChangeRefused("The plan has expired. Plan the change again.")
     shapes = _checked(work, plan, state.shapes)
     if plan.undo_of:
-        _as_recorded(work, connection, plan)
+        _as_recorded(work, plan, state, shapes)
     for cascade in (True, False):
         for number, (part, shape) in enumerate(zip(plan.parts, shapes, strict=True)):
             if part.cascade == cascade:
@@ -170,13 +171,13 @@ def _checked(work: Applying, plan: RowPlan, found: Sequence[TableShape | None]) 
     return shapes
 
 
-def _as_recorded(work: Applying, connection: Connection, plan: RowPlan) -> None:
+def _as_recorded(work: Applying, plan: RowPlan, state: DatabaseState, shapes: Sequence[TableShape]) -> None:
     """Check that an undo is of the tables and columns that the history says; its rows are compared as they are written.
 
     So it may touch what its change touched, and nothing else.
     """
-    stands(work.kind, connection, plan.undo_of)
-    if not agrees(work.kind, connection, work.tables, plan):
+    stands(plan.undo_of, state)
+    if not agrees(work.tables, plan, state, shapes):
         raise ChangeRefused(NOT_RECORDED)
 
 
@@ -230,10 +231,28 @@ def _stale(work: Applying, plan: RowPlan, unmatched: _Unmatched) -> ChangeRefuse
     )
 
 
-def _refused(error: BaseException) -> ChangeRefused:
-    return ChangeRefused(
-        f"The database refused: {_cause(error)}. Nothing was written. Correct the change and plan it again."
+_LOCKED = "55P03"
+"""What PostgreSQL says when a lock was not to be had in time. Source: PostgreSQL documentation, appendix A."""
+
+
+def _busy(error: BaseException) -> DatabaseBusy:
+    return DatabaseBusy(
+        f"The database cannot be used now: it is locked by somebody else, or out of reach ({_cause(error)}). This call "
+        "wrote nothing. Apply the same plan again in a moment."
     )
+
+
+def _refused(error: BaseException) -> ChangeRefused:
+    cause = _cause(error)
+    if getattr(getattr(error, "orig", None), "sqlstate", "") == _LOCKED:
+        why = (
+            f"Somebody else holds rows of this change ({cause}). Nothing was written. Apply the plan again in a moment."
+        )
+    elif "handrail_" in cause:
+        why = f"The history tables are not whole ({cause}). Nothing was written. Repair them: handrail data install"
+    else:
+        why = f"The database refused: {cause}. Nothing was written. Correct the change and plan it again."
+    return ChangeRefused(why)
 
 
 def _cause(error: BaseException) -> str:

@@ -1,5 +1,7 @@
 """What SQLite and PostgreSQL do differently, as one port: transactions, shapes, cells, expressions, the write."""
 
+# ruff: noqa: S608 (texts are made of quoted names and our own expressions; every value is bound)
+
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
@@ -29,6 +31,9 @@ Source = tuple[str, tuple[Bound, ...]]
 CHUNK = 5000
 """Rows that one statement takes."""
 
+UNDOING_MAX = 1000
+"""How often a change may have been undone and redone in turn; an undo after that is refused."""
+
 
 @dataclass(frozen=True, slots=True)
 class DatabaseState:
@@ -40,12 +45,16 @@ class DatabaseState:
             no such change.
         shapes: Tables as they are now, None for one that is not there.
         touched: What this connection has touched so far.
+        undone: The same of the change that is to be undone as `change` tells.
+        undoing: Digests: the last change that undid that one, the last one that undid this, and so on.
     """
 
     identity: str
     change: Sequence[object] | None
     shapes: Sequence[TableShape | None]
     touched: Mapping[str, Touched]
+    undone: Sequence[object] | None = None
+    undoing: Sequence[str] = ()
 
 
 class Backend(Protocol):
@@ -84,6 +93,7 @@ class Backend(Protocol):
         tables: Sequence[tuple[str, str]] = (),
         digest: str = "",
         counted: Collection[str] | None = None,
+        undone: str = "",
     ) -> DatabaseState | None:
         """Return what stands in the database, None when the history is not installed.
 
@@ -92,6 +102,7 @@ class Backend(Protocol):
             tables: Schema and name of the tables whose shapes are told.
             digest: Digest of a change.
             counted: The tables of a footprint; None when what was touched is not asked for.
+            undone: Digest of a change that is to be undone. Without `tables`, those of its parts are told.
         """
         ...
 
@@ -145,6 +156,10 @@ class Backend(Protocol):
 
     def image_cells(self, image: object) -> tuple[Json, ...]:
         """Return the cells of an image that was read."""
+        ...
+
+    def sample(self, alias: str, columns: Sequence[str]) -> str:
+        """Return the expression of the values of columns of a row as a text that `image_cells` takes."""
         ...
 
     def images_cells(self, images: Sequence[object]) -> list[list[Json]]:
@@ -268,6 +283,20 @@ class Work:
         self.rows = rows
         self.version = version
         self.undone = undone
+
+
+def undoing(change: str, mark: str) -> str:
+    """Return the expression of the digests of what undid a change, and of what undid that, as a chain of rows `u`.
+
+    Args:
+        change: The table of changes.
+        mark: A parameter, the digest of the change.
+    """
+    return (
+        f"WITH RECURSIVE u(at, digest) AS (SELECT 0, CAST({mark} AS text) UNION ALL SELECT u.at + 1, (SELECT c.digest "
+        f"FROM {change} AS c WHERE c.undo_of = u.digest AND c.undo_of <> '' ORDER BY c.applied_at DESC, c.id LIMIT 1) "
+        f"FROM u WHERE u.digest IS NOT NULL AND u.at < {UNDOING_MAX})"
+    )
 
 
 def key_equals(backend: Backend, shape: TableShape, alias: str, names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from handrail.core.digest import Json
 from handrail.core.outcome import Reason
 from handrail.core.text import safe
-from handrail.errors import NotDone, OutcomeUnknown
+from handrail.errors import NotDone, NotNow, OutcomeUnknown
 
 SHOWN = 10
 """Keys that a message names."""
@@ -62,6 +62,10 @@ class Footprint(ChangeRefused):
         super().__init__(message)
         self.planned = dict(planned)
         self.found = dict(found)
+
+
+class DatabaseBusy(NotNow):
+    """The database is locked, or out of reach, so this call wrote nothing. Apply the same plan again in a moment."""
 
 
 class CommitInDoubt(OutcomeUnknown):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from handrail.core.digest import Json, canonical
 from handrail.core.text import safe
-from handrail.data.rows.backend import Backend, DatabaseState
+from handrail.data.rows.backend import UNDOING_MAX, Backend, DatabaseState
 from handrail.data.rows.errors import ChangeRefused, Key
 from handrail.data.rows.plan import RowPlan, Touched
 from handrail.data.rows.postgres import Postgres
@@ -116,13 +116,14 @@ def state(
     tables: Sequence[tuple[str, str]] = (),
     digest: str = "",
     counted: Collection[str] | None = None,
+    undone: str = "",
 ) -> DatabaseState:
     """Return what stands in the database, as `Backend.state` does.
 
     Raises:
         ChangeRefused: The history is not installed.
     """
-    found = kind.state(connection, tables, digest, counted)
+    found = kind.state(connection, tables, digest, counted, undone)
     if found is None:
         raise ChangeRefused(
             "This database has no history tables, so nothing is changed. Install them: handrail data install"
@@ -200,26 +201,21 @@ def changes(kind: Backend, connection: Connection, limit: int) -> list[ChangeRec
     return [receipt(str(row[0]), tuple(row[1:])) for row in found]
 
 
-def _undid(kind: Backend, connection: Connection, digest: str) -> str:
-    """Return the digest of the last change that undid one, `""` when none did."""
-    found = connection.exec_driver_sql(
-        f"SELECT digest FROM {kind.table('public', 'handrail_change')} WHERE undo_of = {kind.mark} "
-        "AND undo_of <> '' ORDER BY applied_at DESC, id LIMIT 1",
-        (digest,),
-    ).scalar()
-    return "" if found is None else str(found)
-
-
-def is_undone(kind: Backend, connection: Connection, digest: str) -> str:
+def is_undone(state: DatabaseState) -> str:
     """Return the digest of the undo by which a change is undone now, `""` when it stands: also once that was undone.
 
     Args:
-        kind: The kind of database.
-        connection: A transaction.
-        digest: Digest of the change.
+        state: What stands in the database, of that change.
+
+    Raises:
+        ChangeRefused: It was undone and redone too often to tell.
     """
-    by = _undid(kind, connection, digest)
-    return by if by and not is_undone(kind, connection, by) else ""
+    if len(state.undoing) >= UNDOING_MAX:
+        raise ChangeRefused(
+            f"The change was undone and redone in turn {UNDOING_MAX:,} times, so nobody can tell whether it stands. "
+            "Plan a new change instead."
+        )
+    return state.undoing[0] if len(state.undoing) % 2 else ""
 
 
 def parts(digest: str, found: Sequence[object] | None) -> list[dict[str, Json]]:

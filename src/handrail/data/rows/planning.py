@@ -5,20 +5,21 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING, cast
 
 from handrail.core.digest import Json, canonical
 from handrail.core.text import safe
 from handrail.data.rows.asked import allowed, few
-from handrail.data.rows.backend import CHUNK, Backend, batch, key_equals, planned_key, raw, version
+from handrail.data.rows.backend import CHUNK, Backend, Source, batch, key_equals, planned_key, raw, version
 from handrail.data.rows.cascade import cascades, versioned
 from handrail.data.rows.comparing import existing
 from handrail.data.rows.errors import ChangeRefused, Key
 from handrail.data.rows.errors import shown as shown_keys
 from handrail.data.rows.plan import Part, PlanPreview, RowPlan, Sample, footprint
-from handrail.data.rows.row import ABSENT, ALIKE, Columns, PackedRows, Row
+from handrail.data.rows.row import ABSENT, ALIKE, Columns, PackedRows, Row, repeated
 from handrail.data.rows.shape import ShapeColumn, TableShape
 from handrail.data.rows.table import Table
 from handrail.data.sql.change import Change, Computed, Operation
@@ -59,6 +60,19 @@ class Planning:
     expires_s: int
 
 
+@dataclass(slots=True)
+class _First:
+    """What the first statement that reads rows tells beside them.
+
+    Attributes:
+        fixed: The values that all rows get, as the database itself writes them, by place; None until they are known.
+        images: The first rows as they are, as texts that `Backend.image_cells` takes.
+    """
+
+    fixed: dict[int, Json] | None = None
+    images: list[object] = field(default_factory=list)
+
+
 def plan(work: Planning) -> RowPlan:
     """Return the plan of a change, with its preview.
 
@@ -68,13 +82,14 @@ def plan(work: Planning) -> RowPlan:
     change, shape = work.change, work.shape
     allowed(change.operation, change.columns, work.table, shape)
     warnings = _warnings(work)
-    asked = 0
+    asked, first = 0, _First()
     if change.operation is Operation.INSERT:
         rows, by = PackedRows.of(_new(work)), ABSENT
     else:
         by = versioned(work.kind, work.table.version)
         keys = _keys(work)
-        asked, rows = len(keys), PackedRows.of_columns(_existing(work, by, keys))
+        asked = len(keys[0]) if keys else 0
+        rows = PackedRows.of_columns(_existing(work, by, keys, first))
         if len(rows) < asked:
             warnings.append(f"{asked - len(rows):,} of {asked:,} keys name no row.")
     if not rows:
@@ -90,7 +105,7 @@ def plan(work: Planning) -> RowPlan:
     counts: dict[str, int] = {}
     for one in taken:
         counts[one.name] = counts.get(one.name, 0) + len(one.rows)
-    samples = samples_of(work.kind, work.connection, part, shape, work.table.hide)
+    samples = samples_of(work.kind, work.connection, part, shape, work.table.hide, first.images)
     return made.seen(PlanPreview(len(rows), _breakdown(work) if rows else {}, samples, counts, tuple(warnings)))
 
 
@@ -172,38 +187,45 @@ def _computed(work: Planning, value: object, column: ShapeColumn) -> object:
     return found
 
 
-def _keys(work: Planning) -> Sequence[Key]:
-    """Return the keys that were asked for as cells, each once; sorted where they can be, so that rows lie together."""
+def _keys(work: Planning) -> list[list[Json]]:
+    """Return the columns of the keys that were asked for as cells, each key once; `[]` where none were.
+
+    They are sorted where they can be, so that rows lie together.
+    """
     change, shape, kind = work.change, work.shape, work.kind
     few(len(change.keys), work.table, shape)
     if not change.keys:
-        return ()
+        return []
     if set(map(len, change.keys)) != {len(shape.key)}:
         raise ChangeRefused(
             f"A key of {safe(shape.full_name)} has the columns {safe(', '.join(shape.key))}. Give a value for each."
         )
     columns = [shape.by_name[name] for name in shape.key]
-    lists: list[Sequence[object]] = list(zip(*change.keys, strict=True))
-    if len(lists) == 1 and {int}.issuperset(map(type, lists[0])):  # in the order of the numbers, not of their texts
-        return list(zip(kind.cells_of(sorted(set(cast("Sequence[int]", lists[0]))), columns[0]), strict=True))
+    lists: list[list[object]] = [list(map(itemgetter(at), change.keys)) for at in range(len(columns))]
+    if len(lists) == 1:
+        if {int}.issuperset(map(type, lists[0])):  # in the order of the numbers, not of their texts
+            return [kind.cells_of(sorted(set(cast("list[int]", lists[0]))), columns[0])]
+        cells = kind.cells_of(lists[0], columns[0])
+        if {str}.issuperset(map(type, cells)):
+            return [sorted(set(cast("list[str]", cells)))]  # type: ignore[list-item]
+        return [list({canonical(cell): cell for cell in cells}.values())]
     keys: list[Key] = list(zip(*map(kind.cells_of, lists, columns), strict=True))
     try:
-        return sorted(set(keys))
+        keys = sorted(set(keys))
     except TypeError:  # cells of several types, or with a form of their own, have no order
-        return list({canonical(list(key)): key for key in keys}.values())
+        keys = list({canonical(list(key)): key for key in keys}.values())
+    return [list(map(itemgetter(at), keys)) for at in range(len(columns))]
 
 
-def _existing(work: Planning, by: str, keys: Sequence[Key]) -> Iterator[Columns]:
+def _existing(work: Planning, by: str, keys: Sequence[list[Json]], first: _First) -> Iterator[Columns]:
     """Return the rows that exist with the values that they are to get."""
     change, shape, kind = work.change, work.shape, work.kind
     columns = [shape.by_name[name] for name in change.columns]
     asked = change.rows[0] if change.operation is Operation.UPDATE else ()
-    plain = [(at, value) for at, value in enumerate(asked) if not isinstance(value, Computed)]
-    fixed: dict[int, Json] = {}
-    if plain:
-        read = _cells(work, [columns[at] for at, _ in plain], [[value for _, value in plain]])[0]
-        fixed = {at: cell for (at, _), cell in zip(plain, read, strict=True)}
+    plain = {at: value for at, value in enumerate(asked) if not isinstance(value, Computed)}
     computed = {at: value.sql for at, value in enumerate(asked) if isinstance(value, Computed)}
+    if kind.exact or not keys:
+        first.fixed = _fixed(work, plain)
     alias = kind.name(change.alias or shape.name)
     part = Part(shape.schema, shape.name, change.operation, (), "", (), by, work.table.version)
     expressions = [kind.out(f"{alias}.{kind.name(name)}") for name in shape.key]
@@ -211,14 +233,25 @@ def _existing(work: Planning, by: str, keys: Sequence[Key]) -> Iterator[Columns]
     expressions += [kind.out(kind.cast(f"({kind.text(sql)})", columns[at])) for at, sql in computed.items()]
     width = len(shape.key)
     marks = shape.by_name[work.table.version] if by == "column" else None
-    for rows in _selected(work, alias, ", ".join(expressions), keys):
-        lists = list(zip(*rows, strict=True))
+    for rows in _selected(work, alias, ", ".join(expressions), keys, plain, first):
+        lists = [list(map(itemgetter(at), rows)) for at in range(len(expressions))]
         named = [_column(kind, cells, shape.by_name[name]) for cells, name in zip(lists, shape.key, strict=False)]
-        versions = _column(kind, lists[width], marks) if marks is not None else list(lists[width])
+        versions = _column(kind, lists[width], marks) if marks is not None else cast("list[Json]", lists[width])
         _whole(work, named, versions)
         got = {at: _column(kind, cells, columns[at]) for at, cells in zip(computed, lists[width + 1 :], strict=True)}
-        values = [got[at] if at in got else [fixed[at]] * len(rows) for at in range(len(columns))]
+        fixed = first.fixed = first.fixed or _fixed(work, plain)
+        values = [got[at] if at in got else repeated(fixed[at], len(rows)) for at in range(len(columns))]
         yield Columns(len(rows), named, versions, values)
+    if first.fixed is None:
+        _fixed(work, plain)  # no row gets them, and yet a value that the database cannot read is refused
+
+
+def _fixed(work: Planning, plain: Mapping[int, object]) -> dict[int, Json]:
+    """Return the values that all rows get, as the database itself writes them."""
+    if not plain:
+        return {}
+    columns = [work.shape.by_name[work.change.columns[at]] for at in plain]
+    return dict(zip(plain, _cells(work, columns, [list(plain.values())])[0], strict=True))
 
 
 def _whole(work: Planning, keys: Sequence[Sequence[Json]], versions: Sequence[Json]) -> None:
@@ -234,13 +267,13 @@ def _whole(work: Planning, keys: Sequence[Sequence[Json]], versions: Sequence[Js
         )
 
 
-def _column(kind: Backend, cells: Sequence[object], column: ShapeColumn) -> list[Json]:
+def _column(kind: Backend, cells: list[object], column: ShapeColumn) -> list[Json]:
     """Return what was read of a column as cells."""
-    return cast("list[Json]", list(cells)) if ALIKE.issuperset(map(type, cells)) else kind.cells_of(cells, column)
+    return cast("list[Json]", cells) if ALIKE.issuperset(map(type, cells)) else kind.cells_of(cells, column)
 
 
 def _selected(
-    work: Planning, alias: str, expressions: str, keys: Sequence[Key]
+    work: Planning, alias: str, expressions: str, keys: Sequence[list[Json]], plain: Mapping[int, object], first: _First
 ) -> Iterator[Sequence[tuple[object, ...]]]:
     """Return what expressions say of the rows that are meant, in pieces."""
     change, shape, kind = work.change, work.shape, work.kind
@@ -258,18 +291,39 @@ def _selected(
             if len(rows) < CHUNK:
                 return
         return
-    for start in range(0, len(keys), CHUNK):
-        chunk = keys[start : start + CHUNK]
-        if len(shape.key) == 1:
-            source, where, given = kind.named([key[0] for key in chunk], shape, alias)
-            sql = f"SELECT {expressions} FROM {source}{table} WHERE {where}"
+    for start in range(0, len(keys[0]), CHUNK):
+        chunk = [cells[start : start + CHUNK] for cells in keys]
+        more, values = _beside(work, alias, plain, first) if start == 0 and len(chunk) == 1 else ("", ())
+        if len(chunk) == 1:
+            source, where, given = kind.named(chunk[0], shape, alias)
+            sql = f"SELECT {expressions}{more} FROM {source}{table} WHERE {where}"
         else:
-            source, given = kind.source(0, Columns.of([(key, None, ()) for key in chunk]), len(shape.key), 0)
+            source, given = kind.source(0, Columns(len(chunk[0]), chunk, None, ()), len(shape.key), 0)
             equal = key_equals(kind, shape, alias, planned_key(shape))
             sql = f"WITH {source} SELECT {expressions} FROM k JOIN {table} ON {equal} ORDER BY {order}"
-        found_now = raw(work.connection, sql, given)
+        found_now = raw(work.connection, sql, (*values, *given))
+        if found_now and more:
+            first.images = [row[-1] for row in found_now[:SAMPLES]]
+            if first.fixed is None:
+                read = found_now[0][-1 - len(plain) : -1]
+                first.fixed = {
+                    at: kind.cell(cell, shape.by_name[change.columns[at]]) for at, cell in zip(plain, read, strict=True)
+                }
         if found_now:
             yield found_now
+
+
+def _beside(work: Planning, alias: str, plain: Mapping[int, object], first: _First) -> Source:
+    """Return what the first statement tells beside the rows: the values that they get, and the first rows whole."""
+    kind, shape, found, given = work.kind, work.shape, "", []
+    if first.fixed is None:
+        columns = [shape.by_name[work.change.columns[at]] for at in plain]
+        for column, value in zip(columns, plain.values(), strict=True):
+            read = kind.out(kind.cast(f"CAST({kind.mark} AS text)", column))
+            found += f", CASE WHEN row_number() OVER () = 1 THEN {read} END"
+            given.append(kind.cell(value, column))
+    image = kind.sample(alias, [column.name for column in shape.columns])
+    return f"{found}, CASE WHEN row_number() OVER () <= {SAMPLES} THEN {image} END", tuple(given)
 
 
 def _breakdown(work: Planning) -> Mapping[str, tuple[tuple[Json, int], ...]]:
@@ -294,7 +348,12 @@ def _breakdown(work: Planning) -> Mapping[str, tuple[tuple[Json, int], ...]]:
 
 
 def samples_of(
-    kind: Backend, connection: Connection, part: Part, shape: TableShape, hide: Collection[str]
+    kind: Backend,
+    connection: Connection,
+    part: Part,
+    shape: TableShape,
+    hide: Collection[str],
+    images: Sequence[object] = (),
 ) -> tuple[Sample, ...]:
     """Return the first rows of a part before and after.
 
@@ -304,29 +363,41 @@ def samples_of(
         part: The part.
         shape: Its table, as it is.
         hide: Columns whose values are not shown.
+        images: The first rows as they are, where they were read already.
     """
-    first = part.rows[:SAMPLES]
+    first = part.packed.first(SAMPLES)
     if part.operation is Operation.INSERT:
-        return tuple(Sample(row.key, None, shown(zip(part.columns, row.values, strict=True), hide)) for row in first)
+        return tuple(
+            Sample(row.key, None, shown(dict(zip(part.columns, row.values, strict=True)), hide)) for row in first
+        )
     if not first:
         return ()
-    source, given = kind.source(0, Columns.of(first), len(shape.key), 0)
+    befores = dict(enumerate(map(kind.image_cells, images))) or _befores(kind, connection, shape, first)
+    names, gone = [column.name for column in shape.columns], part.operation is Operation.DELETE
+    samples: list[Sample] = []
+    for at, cells in befores.items():
+        before = dict(zip(names, cells, strict=True))
+        after = None if gone else shown({**before, **dict(zip(part.columns, first[at].values, strict=False))}, hide)
+        samples.append(Sample(first[at].key, shown(before, hide), after))
+    return tuple(samples)
+
+
+def _befores(
+    kind: Backend, connection: Connection, shape: TableShape, rows: Sequence[Row]
+) -> dict[int, Sequence[Json]]:
+    """Return the cells of planned rows as they are, by number."""
+    source, given = kind.source(0, Columns.of(rows), len(shape.key), 0)
     cells = ", ".join(kind.out(f"t.{kind.name(column.name)}") for column in shape.columns)
     found = connection.exec_driver_sql(
         f"WITH {source} SELECT k.n, {cells} FROM k JOIN {kind.table(shape.schema, shape.name)} AS t "
         f"ON {key_equals(kind, shape, 't', planned_key(shape))} ORDER BY k.n",
         given,
     ).all()
-    samples: list[Sample] = []
-    for row in found:
-        planned = first[int(row[0])]
-        before = {one.name: kind.cell(value, one) for one, value in zip(shape.columns, row[1:], strict=True)}
-        after = {**before, **dict(zip(part.columns, planned.values, strict=False))}
-        gone = part.operation is Operation.DELETE
-        samples.append(Sample(planned.key, shown(before.items(), hide), None if gone else shown(after.items(), hide)))
-    return tuple(samples)
+    return {
+        int(row[0]): [kind.cell(value, one) for one, value in zip(shape.columns, row[1:], strict=True)] for row in found
+    }
 
 
-def shown(cells: Iterable[tuple[str, Json]], hide: Collection[str]) -> dict[str, Json]:
+def shown(cells: Mapping[str, Json], hide: Collection[str]) -> dict[str, Json]:
     """Return the values of a row as a preview shows them."""
-    return {name: REDACTED if name in hide else cell for name, cell in cells}
+    return {name: REDACTED if name in hide else cell for name, cell in cells.items()}

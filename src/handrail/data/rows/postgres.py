@@ -13,6 +13,8 @@ from decimal import Decimal
 from itertools import chain
 from typing import TYPE_CHECKING, cast
 
+import orjson
+
 from handrail.core.digest import Json
 from handrail.core.text import safe
 from handrail.data.rows.backend import (
@@ -26,6 +28,7 @@ from handrail.data.rows.backend import (
     kept,
     key_equals,
     planned_key,
+    undoing,
     values,
 )
 from handrail.data.rows.errors import ChangeRefused
@@ -89,9 +92,17 @@ _SHAPES = """
      WHERE g.tgrelid = c.oid AND NOT g.tgisinternal AND g.tgenabled <> 'D'),
     (SELECT json_agg(pg_get_ruledef(r.oid) ORDER BY r.rulename) FROM pg_rewrite AS r WHERE r.ev_class = c.oid),
     n.nspname, c.relname)) AS text)
-FROM unnest(CAST(%s AS text[]), CAST(%s AS text[])) WITH ORDINALITY AS w(schema, name, at)
+FROM {tables} AS w(schema, name, at)
 JOIN pg_namespace AS n ON n.nspname = w.schema JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = w.name)
 """
+_NAMED = "unnest(CAST(%s AS text[]), CAST(%s AS text[])) WITH ORDINALITY"
+_PARTS = """(SELECT coalesce(nullif(e.part ->> 'schema', ''), 'public'), e.part ->> 'table', e.at
+    FROM public.handrail_change AS d, json_array_elements(CAST(d.parts AS json)) WITH ORDINALITY AS e(part, at)
+    WHERE d.digest = %s)"""
+_CHANGE = """(SELECT CAST(json_build_array(rows, footprint, applied_at, undo_of, parts, pruned) AS text)
+FROM public.handrail_change WHERE digest = %s)"""
+_UNDOING = f"""({undoing("public.handrail_change", "%s")}
+SELECT CAST(json_agg(digest ORDER BY at) AS text) FROM u WHERE at > 0 AND digest IS NOT NULL)"""
 _TOUCHES = """
 (SELECT CAST(json_agg(json_build_array(schemaname, relname, n_tup_ins, n_tup_upd, n_tup_del)) AS text)
 FROM pg_stat_xact_user_tables WHERE n_tup_ins + n_tup_upd + n_tup_del > 0
@@ -144,12 +155,13 @@ class Postgres:
 
     @contextlib.contextmanager
     def reading(self, engine: Engine) -> Iterator[Connection]:
-        """Return a transaction that sees one state and cannot write."""
-        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        with engine.connect().execution_options(**options) as connection, connection.begin():
-            _settings(connection, SETTINGS)
+        """Return a transaction that sees one state and cannot write.
+
+        It is ended, not rolled back: the driver forgets its prepared statements at a rollback.
+        """
+        with _begun(engine, "REPEATABLE READ READ ONLY", SETTINGS) as connection:
             yield connection
-            connection.rollback()
+            connection.exec_driver_sql("END")
 
     @contextlib.contextmanager
     def writing(self, engine: Engine, lock_s: float, statement_s: float, *changes: int) -> Iterator[Connection]:
@@ -158,8 +170,8 @@ class Postgres:
         Others that apply or undo the same changes are waited for, even one whose connection broke while it committed.
         """
         waits = {"lock_timeout": f"{int(lock_s * 1000)}ms", "statement_timeout": f"{int(statement_s * 1000)}ms"}
-        with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
-            _settings(connection, SETTINGS | waits, ", pg_advisory_xact_lock(%s)" * len(changes), changes)
+        locks = [f"pg_advisory_xact_lock({change})" for change in changes]
+        with _begun(engine, "READ COMMITTED", SETTINGS | waits, locks) as connection:
             yield connection
 
     def commit(self, connection: Connection) -> None:
@@ -172,18 +184,21 @@ class Postgres:
         tables: Sequence[tuple[str, str]] = (),
         digest: str = "",
         counted: Collection[str] | None = None,
+        undone: str = "",
     ) -> DatabaseState | None:
         """Return what stands in the database."""
         from sqlalchemy.exc import ProgrammingError  # noqa: PLC0415 (heavy, needed only here)
 
         shapes, given = self.again(tables)
+        if undone and not tables:
+            shapes, given = _SHAPES.format(tables=_PARTS), (undone,)
         touches = "NULL" if counted is None else self.touches(counted)
+        undo, asked = (f"{_CHANGE}, {_UNDOING}", (undone, undone)) if undone else ("NULL, NULL", ())
         try:
             found = connection.exec_driver_sql(
                 "SELECT (SELECT value FROM public.handrail_meta WHERE name = 'database'), current_database(), "
-                "(SELECT CAST(json_build_array(rows, footprint, applied_at, undo_of, parts, pruned) AS text) "
-                f"FROM public.handrail_change WHERE digest = %s), {touches}, {shapes}",
-                (digest, *given),
+                f"{_CHANGE}, {touches}, {undo}, {shapes}",
+                (digest, *asked, *given),
             ).one()
         except ProgrammingError as error:
             if getattr(error.orig, "sqlstate", "") == _NO_TABLE:
@@ -191,9 +206,12 @@ class Postgres:
             raise
         if found[0] is None:
             return None
-        change = None if found[2] is None else json.loads(found[2])
+        change, before = (None if one is None else json.loads(one) for one in (found[2], found[4]))
         touched = {} if counted is None else self.touched(found[3], counted)
-        return DatabaseState(f"postgres:{found[0]}:{found[1]}", change, self.shapes(found[4], len(tables)), touched)
+        parts = len(tables) if tables or before is None else len(json.loads(before[4]))
+        told = self.shapes(found[6], parts)
+        chain = json.loads(found[5]) if found[5] else ()
+        return DatabaseState(f"postgres:{found[0]}:{found[1]}", change, told, touched, before, chain)
 
     def shape(self, connection: Connection, schema: str, table: str) -> TableShape | None:
         """Return a table as it is now."""
@@ -202,7 +220,10 @@ class Postgres:
 
     def again(self, tables: Sequence[tuple[str, str]]) -> Source:
         """Return the expression of the shapes: the write has locked its tables, so what is read after it stays."""
-        return _SHAPES, (array([one[0] or "public" for one in tables]), array([one[1] for one in tables]))
+        return _SHAPES.format(tables=_NAMED), (
+            array([one[0] or "public" for one in tables]),
+            array([one[1] for one in tables]),
+        )
 
     def shapes(self, found: object, count: int) -> Sequence[TableShape | None]:
         """Return the shapes that the expression of `again` gave."""
@@ -272,9 +293,13 @@ class Postgres:
         """Return the cells of an image that was read."""
         return tuple(json.loads(str(image)))
 
+    def sample(self, alias: str, columns: Sequence[str]) -> str:
+        """Return the expression of the values of a row: an array, since a function takes only 100 values."""
+        return self.out(f"to_json(ARRAY[{self._texts(alias, columns)}])")
+
     def images_cells(self, images: Sequence[object]) -> list[list[Json]]:
         """Return the cells of images that were read."""
-        return cast("list[list[Json]]", json.loads(f"[{','.join(map(str, images))}]"))
+        return cast("list[list[Json]]", orjson.loads(f"[{','.join(map(str, images))}]"))
 
     def hashed(self, image: str) -> str:
         """Return the expression of the fingerprint of an image: 128 bits of its SHA-256."""
@@ -392,12 +417,20 @@ class Postgres:
         connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
 
 
-def _settings(
-    connection: Connection, settings: Mapping[str, str], more: str = "", given: tuple[object, ...] = ()
-) -> None:
-    calls = ", ".join(["set_config(%s, %s, true)"] * len(settings))
-    texts = tuple(part for pair in settings.items() for part in pair)
-    connection.exec_driver_sql(f"SELECT {calls}{more}", (*texts, *given))
+@contextlib.contextmanager
+def _begun(engine: Engine, mode: str, settings: Mapping[str, str], locks: Sequence[str] = ()) -> Iterator[Connection]:
+    """Return a transaction that was begun, set up and given its locks in one message to the server.
+
+    Args:
+        engine: The engine.
+        mode: What the transaction is, as BEGIN takes it.
+        settings: What is set for it, by name; our own texts.
+        locks: Expressions that wait for others, once everything is set.
+    """
+    calls = ", ".join([*(f"set_config('{name}', '{value}', true)" for name, value in settings.items()), *locks])
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(f"BEGIN ISOLATION LEVEL {mode}; SELECT {calls}")
+        yield connection
 
 
 def array(texts: Sequence[str | None]) -> str:

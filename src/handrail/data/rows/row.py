@@ -142,6 +142,11 @@ def alike(cells: list[Json]) -> Column:
     return cells
 
 
+def repeated(cell: Json, count: int) -> Column:
+    """Return a column whose cells are all the same."""
+    return cell if type(cell) in ALIKE else [cell] * count
+
+
 def _alike(column: Column) -> Column:
     return alike(column) if isinstance(column, list) and column else column
 
@@ -242,6 +247,12 @@ class PackedRows(Sequence[Row]):
         for start in range(0, self._count, size):
             lines = self._lines[start // LINE : (start + size) // LINE]
             yield start, Columns.joined([Columns.read(line) for line in lines])
+
+    def first(self, count: int) -> tuple[Row, ...]:
+        """Return the first rows, at most as many as a line has."""
+        if not self._lines:
+            return ()
+        return tuple(Columns.read(self._lines[0]).part(0, count).rows())
 
     def __len__(self) -> int:
         return self._count

@@ -12,7 +12,9 @@ import marshal
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
 
 from handrail.core.digest import Json
 from handrail.core.text import safe
@@ -27,6 +29,7 @@ from handrail.data.rows.backend import (
     kept,
     key_equals,
     planned_key,
+    undoing,
     values,
 )
 from handrail.data.rows.errors import ChangeRefused
@@ -181,17 +184,21 @@ class Sqlite:
         tables: Sequence[tuple[str, str]] = (),
         digest: str = "",
         counted: Collection[str] | None = None,
+        undone: str = "",
     ) -> DatabaseState | None:
         """Return what stands in the database."""
         from sqlalchemy.exc import OperationalError  # noqa: PLC0415 (heavy, needed only here)
 
+        given: list[str] = [digest]
+        sql = [f"{_CHANGE}, {'NULL' if counted is None else self.touches(counted)}"]
+        if undone:
+            sql.append(f"{_CHANGE}, {_UNDOING}, {_NULL if tables else _PARTS}")
+            given += (undone,) * (2 if tables else 3)
+        sql += [_SHAPE] * len(tables)
+        given += [name for _, name in tables for _ in range(_SHAPE.count("?"))]
         try:
             found = connection.exec_driver_sql(
-                "SELECT (SELECT value FROM main.handrail_meta WHERE name = 'database'), "
-                "(SELECT json_array(rows, footprint, applied_at, undo_of, parts, pruned) "
-                f"FROM main.handrail_change WHERE digest = ?), {'NULL' if counted is None else self.touches(counted)}"
-                + "".join(f", {_SHAPE}" for _ in tables),
-                (digest, *(name for _, name in tables for _ in range(_SHAPE.count("?")))),
+                f"SELECT (SELECT value FROM main.handrail_meta WHERE name = 'database'), {', '.join(sql)}", tuple(given)
             ).one()
         except OperationalError as error:
             if "no such table: main.handrail_" in str(error.orig):
@@ -199,15 +206,17 @@ class Sqlite:
             raise
         if found[0] is None:
             return None
-        change = None if found[1] is None else json.loads(found[1])
-        shapes = [_shape(*table, found[3 + at]) for at, table in enumerate(tables)]
         touched = {} if counted is None else self.touched(found[2], counted)
-        return DatabaseState(f"sqlite:{found[0]}", change, shapes, touched)
+        before, chain, parts = found[3:6] if undone else (None, None, None)
+        told = [_shape(*table, json.loads(one)) for table, one in zip(tables, found[6 if undone else 3 :], strict=True)]
+        told += [_shape("", *one) for one in json.loads(parts or "[]")]
+        change, before = (None if one is None else json.loads(one) for one in (found[1], before))
+        return DatabaseState(f"sqlite:{found[0]}", change, told, touched, before, json.loads(chain or "[]"))
 
     def shape(self, connection: Connection, schema: str, table: str) -> TableShape | None:
         """Return a table as it is now."""
         found = connection.exec_driver_sql(f"SELECT {_SHAPE}", (table,) * _SHAPE.count("?")).scalar_one()
-        return _shape(schema, table, found)
+        return _shape(schema, table, json.loads(found))
 
     def again(self, tables: Sequence[tuple[str, str]]) -> Source | None:  # noqa: ARG002
         """Return None: there is one writer."""
@@ -278,9 +287,13 @@ class Sqlite:
         """Return the cells of an image that was read."""
         return tuple(json.loads(str(image)))
 
+    def sample(self, alias: str, columns: Sequence[str]) -> str:
+        """Return the expression of the values of a row."""
+        return f"handrail_image({', '.join(f'{alias}.{self.name(column)}' for column in columns)})"
+
     def images_cells(self, images: Sequence[object]) -> list[list[Json]]:
         """Return the cells of images that were read."""
-        return cast("list[list[Json]]", json.loads(f"[{','.join(map(str, images))}]"))
+        return cast("list[list[Json]]", orjson.loads(f"[{','.join(map(str, images))}]"))
 
     def hashed(self, image: str) -> str:
         """Return the expression of the fingerprint of an image."""
@@ -502,10 +515,19 @@ json_array(
          ORDER BY m.name, f.id, f.seq)))
 """
 
+_NULL = "NULL"
+_NAME = "json_extract(e.value, '$.table')"
+_PARTS = f"""(SELECT json_group_array(json(one)) FROM (SELECT json_array({_NAME}, {_SHAPE.replace("?", _NAME)}) AS one
+FROM main.handrail_change AS d, json_each(d.parts) AS e WHERE d.digest = ? ORDER BY e.key))"""
+_CHANGE = """(SELECT json_array(rows, footprint, applied_at, undo_of, parts, pruned)
+FROM main.handrail_change WHERE digest = ?)"""
+_UNDOING = f"""({undoing("main.handrail_change", "?")}
+SELECT json_group_array(digest) FROM (SELECT digest FROM u WHERE at > 0 AND digest IS NOT NULL ORDER BY at))"""
 
-def _shape(schema: str, table: str, found: object) -> TableShape | None:
+
+def _shape(schema: str, table: str, found: Sequence[Any]) -> TableShape | None:
     """Return the shape that `_SHAPE` read."""
-    made, info, triggers, references = json.loads(str(found))
+    made, info, triggers, references = found
     if schema not in ("", "main") or made is None:
         return None
     columns = tuple(ShapeColumn(row[0], "", row[1], row[3] in (2, 3)) for row in info)

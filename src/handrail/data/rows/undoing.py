@@ -8,13 +8,14 @@ import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count, islice
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, cast
 
 from handrail.core.digest import Json
 from handrail.core.text import safe
 from handrail.data.rows import history
-from handrail.data.rows.asked import declared, is_declared, shaped
-from handrail.data.rows.backend import CHUNK, Backend, key_equals, raw, version
+from handrail.data.rows.asked import declared, is_declared, shaped, usable
+from handrail.data.rows.backend import CHUNK, Backend, DatabaseState, key_equals, raw, version
 from handrail.data.rows.comparing import KEYS_MAX, conflict
 from handrail.data.rows.errors import ChangeRefused, Key
 from handrail.data.rows.plan import Part, PlanPreview, RowPlan, Sample, footprint
@@ -55,13 +56,13 @@ def undo(
         ChangeRefused: There is no such change, its rows were pruned, or a table is no longer as it was.
         RowConflict: Rows were changed since.
     """
-    state = history.state(kind, connection, digest=change)
-    heads = history.parts(change, state.change)
-    stands(kind, connection, change)
+    state = history.state(kind, connection, undone=change)
+    heads = history.parts(change, state.undone)
+    stands(change, state)
     parts: list[Part] = []
     samples: list[Sample] = []
     for number, head in _order(heads):
-        shape = shaped(kind, connection, str(head["schema"]), str(head["table"]))
+        shape = usable(state.shapes[number], str(head["table"]))
         empty = _part(tables, number, head, shape)
         keys: list[Key] = []
         part = replace(empty, rows=PackedRows.of_columns(_rows(kind, connection, change, empty, shape, keys)))
@@ -81,43 +82,42 @@ def undo(
     return made.seen(PlanPreview(rows, {}, tuple(samples[:SAMPLES]), {}, warnings))
 
 
-def stands(kind: Backend, connection: Connection, change: str) -> None:
+def stands(change: str, state: DatabaseState) -> None:
     """Check that a change is not undone now: done once more, its undo would go over what others did since.
 
     Args:
-        kind: The kind of database.
-        connection: A transaction.
         change: Digest of the change.
+        state: What stands in the database, of that change.
 
     Raises:
         ChangeRefused: It is undone.
     """
-    by = history.is_undone(kind, connection, change)
+    by = history.is_undone(state)
     if by:
         raise ChangeRefused(
             f"The change {safe(change[:12])} is undone already, by {safe(by[:12])}. To have it again, undo that undo."
         )
 
 
-def agrees(kind: Backend, connection: Connection, tables: Mapping[str, Table], plan: RowPlan) -> bool:
+def agrees(tables: Mapping[str, Table], plan: RowPlan, state: DatabaseState, shapes: Sequence[TableShape]) -> bool:
     """Return whether everything in an undo but its rows is what the history says of the change.
 
     Args:
-        kind: The kind of database.
-        connection: A transaction.
         tables: The declared tables.
         plan: The undo.
+        state: What stands in the database, of the change that is undone.
+        shapes: The tables of the plan's parts, as they are.
 
     Raises:
         ChangeRefused: There is no such change, its rows were pruned, or a table is no longer as it was.
     """
-    heads = history.parts(plan.undo_of, history.state(kind, connection, digest=plan.undo_of).change)
-    order = _order(heads)
+    order = _order(history.parts(plan.undo_of, state.undone))
     if len(order) != len(plan.parts):
         return False
-    for (number, head), part in zip(order, plan.parts, strict=True):
-        shape = shaped(kind, connection, str(head["schema"]), str(head["table"]))
-        if len(part.rows) != int(str(head["count"])) or replace(part, rows=()) != _part(tables, number, head, shape):
+    for (number, head), part, shape in zip(order, plan.parts, shapes, strict=True):
+        if (head["schema"], head["table"], head["count"]) != (part.schema, part.table, len(part.rows)):
+            return False
+        if replace(part, rows=()) != _part(tables, number, head, shape):
             return False
     return footprint(plan.parts, _also(tables, plan.parts)) == plan.footprint
 
@@ -213,18 +213,20 @@ def _rows(
         found = raw(connection, f"{sql}{kind.place(start)} ORDER BY h.n")
         if not found:
             return
-        numbers, texts, versions, images, differing = zip(*found, strict=True)
+        numbers, texts, versions, images, differing = (list(map(itemgetter(at), found)) for at in range(5))
         try:
-            keys = [list(cells) for cells in zip(*kind.images_cells(texts), strict=True)]
-        except ValueError:  # keys of different lengths: somebody has altered them
+            kept_keys = kind.images_cells(texts)
+            whole = set(map(len, kept_keys)) == {len(shape.key)}
+        except (ValueError, TypeError):  # somebody has altered them
             return
-        if numbers != tuple(range(start, start + len(found))) or len(keys) != len(shape.key):
+        if not whole or numbers != list(range(start, start + len(found))):
             return
+        keys = [list(map(itemgetter(at), kept_keys)) for at in range(len(shape.key))]
         if conflicts is not None:
             there = (key for key, differs in zip(zip(*keys, strict=True), differing, strict=True) if differs)
             conflicts += islice(there, KEYS_MAX - len(conflicts))
-        values = [] if part.operation is Operation.DELETE else [list(images)]
-        yield Columns(len(found), keys, ABSENT if absent else list(versions), values)
+        values = [] if part.operation is Operation.DELETE else [cast("list[Json]", images)]
+        yield Columns(len(found), keys, ABSENT if absent else cast("list[Json]", versions), values)
         if len(found) < CHUNK:
             return
 
@@ -242,8 +244,8 @@ def _samples(
     return [
         Sample(
             kind.image_cells(row[0]),
-            None if row[2] is None else shown(zip(part.columns, kind.image_cells(row[2]), strict=True), hide),
-            shown(zip(part.columns, kind.image_cells(row[1]), strict=True), hide),
+            None if row[2] is None else shown(dict(zip(part.columns, kind.image_cells(row[2]), strict=True)), hide),
+            shown(dict(zip(part.columns, kind.image_cells(row[1]), strict=True)), hide),
         )
         for row in found
     ]
