@@ -7,6 +7,7 @@ import pytest
 import handrail
 from handrail.core.policy import Mode
 from handrail.core.store import Query
+from handrail.policy.guarded import DatabaseSpec
 from handrail.reload import PAUSE_S, PolicyWatch, Watch
 
 POLICY = """\
@@ -83,6 +84,16 @@ def test_a_broken_policy_changes_nothing_loudly(project):
     assert len(project.said) == 1
     project.write(POLICY.replace("files.read", "files.write"))
     assert project.workspace.policy.tool("files.write") is not None
+
+
+def test_a_policy_that_clashes_with_the_program_changes_nothing_loudly(project):
+    """It declares a place that the program has declared already; looking never raises."""
+    project.workspace.declare("shop", DatabaseSpec())
+    before = project.workspace.policy
+    project.write(POLICY + "databases: {shop: {url: 'sqlite:///shop.db'}}\n")
+    assert project.workspace.policy is before
+    assert "stays in force" in project.said[0]
+    assert project.events() == ["policy_refused"]
 
 
 def test_a_policy_that_is_gone_stays_in_force(project):

@@ -94,11 +94,9 @@ class PolicyWatch:
         try:
             if not self._path.is_file():
                 raise ConfigurationError("the file is gone")
-            policy = load(self._path)
+            self._adopt(load(self._path))
         except (ConfigurationError, OSError, RecursionError) as error:
             self._refused(error)
-            return
-        self._adopt(policy)
 
     def _adopt(self, policy: CompiledPolicy) -> None:
         before = self._workspace.policy

@@ -20,6 +20,7 @@ agents: {bot: {access: write}}
 tools:
   get:  {do: read, resource: "vm/{args.id}", retry: {base_s: 1}}
   set:  {do: create, resource: "vm/{args.id}"}
+  sure: {do: create, resource: "vm/{args.id}", idempotent: true}
   drop: {do: delete, resource: "vm/{args.id}"}
   put:
     do: create

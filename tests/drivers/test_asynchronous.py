@@ -5,6 +5,7 @@ from concurrent.futures import Future
 
 import pytest
 
+from handrail.core.commands import Admit
 from handrail.core.outcome import Reason, Status
 from handrail.core.record import RecordKind
 from handrail.core.store import Query
@@ -142,6 +143,28 @@ async def test_cancelled_while_the_intent_is_written(room):
     assert ran == []
     assert rows(room) == [("attempt", "", ""), ("outcome", "failed", "cancelled")]
     assert room.store.read(lambda tx: tx.unsettled()) == ()
+
+
+async def test_cancelled_while_a_doubt_is_taken_up(room):
+    """The attempt of a process that died may have happened: that this one was cancelled decides nothing about it."""
+    step, _ = room.host.admission(Admit(room.proposal("sure").action))
+    room.store.transact(step)
+    room.store.crash()
+    slow = Slow(room.store)
+    room.host.store = slow
+    ran = []
+    task = asyncio.create_task(asynchronous.run(room.proposal("sure"), room.host, Body(lambda: ran.append(1))))
+    await turns()
+    task.cancel()
+    await turns()
+    slow.commit()
+    await turns()
+    slow.commit()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ran == []
+    assert rows(room)[-1] == ("outcome", "failed", "in_doubt")
+    assert [call.alive for call in room.store.read(lambda tx: tx.unsettled())] == [False]
 
 
 async def test_cancelled_while_the_outcome_is_written(room):

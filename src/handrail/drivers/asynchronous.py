@@ -94,8 +94,9 @@ async def _admit(command: Admit, host: Host) -> Admitted:
         answer = future.result()
         if isinstance(answer, Go) and command.planned:
             why = f"'{command.action.tool}' was cancelled before it ran."
-            end = failed(answer.action, answer.attempt, Status.FAILED, Reason.CANCELLED, why)
-            again = command.attempt > 0  # what an earlier attempt did is not known here
+            reason = Reason.IN_DOUBT if answer.taken_up else Reason.CANCELLED  # a doubt that was taken up stays one
+            end = failed(answer.action, answer.attempt, Status.FAILED, reason, why)
+            again = command.attempt > 0 or answer.taken_up  # what an earlier attempt did is not known here
             await _wait(host.store.submit(host.settlement(Settle(answer, end, began=False, cut_off=again))))
         raise
 
